@@ -92,6 +92,11 @@ class Store:
                 code="run-missing",
             ) from None
 
+    def write_report(self, run: str, files: Mapping[str, str]) -> None:
+        """Keep the report of a run beside its journal."""
+        for name, text in files.items():
+            self._replace(self.run_dir(run) / os.path.basename(name), text.encode())
+
     def records(self, run: str) -> list[journal.Record]:
         """The journal of a run, without a line that a crash tore."""
         return self._decoded(run).records
