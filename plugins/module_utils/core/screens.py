@@ -97,17 +97,14 @@ def world(records: Sequence[journal.Record], of: Plan) -> str:
     done, begun = journal.done_steps(records), journal.begun_steps(records)
     acting = [step for step in of.steps if step.acts]
     unsure = [step.name for step in acting if step.n in begun - done]
-    standing: list[str] = []
-    for step in acting:
-        if step.n not in done:
-            continue
-        if step.inverse in standing and step.inverse != step.name:
-            standing.remove(step.inverse)
-        elif step.name not in standing:
-            standing.append(step.name)
+    standing: dict[tuple[str, str], None] = {}
+    for step in (each for each in acting if each.n in done):
+        for host in step.hosts:
+            if standing.pop((step.inverse, host), "gone") == "gone":
+                standing[step.name, host] = None
     if not standing and not unsure:
         return "nothing has changed; it is safe to leave."
-    text = "in force: " + (", ".join(standing) or "nothing")
+    text = "in force: " + (", ".join(dict.fromkeys(name for name, _ in standing)) or "nothing")
     if unsure:
         text += "; perhaps: " + ", ".join(unsure)
     return text + ". The replaced data and code are kept."
