@@ -113,6 +113,7 @@ def _run(run: dict[str, Any], args: Mapping[str, Any], of: plan.Plan) -> dict[st
     where = os.path.join(args["root"], args["environment"], "runs", run["id"])
     return {
         **run,
+        "environment": args["environment"],
         "operator": who["user"],
         "host": who["host"],
         "dir": where,

@@ -52,12 +52,8 @@ class ActionModule(controller.EngineAction):
                 "plan": {"hash": planned["plan"]["hash"], "steps": planned["plan"]["steps"]},
                 "preflight": args.get("preflight") or {},
             }
-        asked = {key: value for key, value in request.items()}
-        return self.anchor(
-            "run",
-            {**base, "state": "opened", "request": {**asked, "run": run["id"]}, "plan": kept, "records": [record]},
-            variables,
-        )
+        opening = {"state": "opened", "request": request, "plan": kept, "records": [record]}
+        return self.anchor("run", {**base, **opening}, variables)
 
     def _marked(
         self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
@@ -93,12 +89,8 @@ class ActionModule(controller.EngineAction):
             for host in variables["ansible_play_hosts_all"]
             if "ansible_failed_result" in variables["hostvars"][host]
         }
-        step = args.get("step") or {"n": 0, "name": "start", "hosts": []}
-        found = effects.culprit(failed, list(step["hosts"]))
-        records = [
-            {"kind": "failed", "n": step["n"], "step": step["name"], **found},
-            {"kind": "closed", "outcome": "held"},
-        ]
+        found = effects.culprit(failed)
+        records = [{"kind": "failed", **found}, {"kind": "closed", "outcome": "held"}]
         if found["code"] == "lock-lost":
             raise PlanRefused(found["message"], hint=found["hint"], next=found["next"], code="lock-lost")
         ended = self._end(base, planned, records, "held", variables)

@@ -53,7 +53,11 @@ class EngineAction(ActionBase):
         )
         if result.get("failed") or result.get("unreachable"):
             code = str(result.get("code", "anchor-failed"))
-            text = str(result.get("msg") or result.get("module_stderr") or "The anchor host did not answer.")
+            text = str(
+                result.get("msg")
+                or getattr(result.get("exception"), "event", None)
+                or "The anchor host did not answer."
+            )
             raise Refused(text, hint=str(result.get("hint", "")), next=str(result.get("next", "")), code=code)
         return result
 
