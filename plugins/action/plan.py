@@ -54,7 +54,7 @@ class ActionModule(controller.EngineAction):
         self.show(screens.plan(run, of, made.point, look["now"]))
         if mode == "preflight" or self.checking:
             self.show(screens.runbook(of))
-        ready = [] if made.continues else [c for c in _components(of) if "preflight" in known[c]]
+        ready = [] if mode in ("resume", "undo") else [c for c in _components(of) if "preflight" in known[c]]
         return {
             "changed": False,
             "run": run,
@@ -73,7 +73,7 @@ def _fresh(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalog
     of = plan.build(args["strategy"], args["steps"], known, hosts, canonical.digest(point))
     name = canonical.run_id(look["now"], os.urandom(2).hex())
     run = {"id": name, "change": name, "strategy": args["strategy"], "reason": str(args["reason"]), "undoes": ""}
-    return Made(of, _run(run, args, of), point, of.steps)
+    return Made(of, _run(run, args, of), point, of.steps, continues=str(args["after"]))
 
 
 def _undone(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalogue) -> Made:

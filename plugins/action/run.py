@@ -95,7 +95,10 @@ class ActionModule(controller.EngineAction):
             raise PlanRefused(found["message"], hint=found["hint"], next=found["next"], code="lock-lost")
         ended = self._end(base, planned, records, "held", variables)
         self.show(screens.failure(ended["records"], plan.load(planned["plan"])))
-        return {"failed": True, "msg": found["message"], "code": found["code"], "report": ended.get("report", "")}
+        if args.get("climbs") and found["code"] == "gate-failed":
+            self.show(f"{planned['run']['strategy']} did not help: on to the next strategy.")
+            return {"changed": True}
+        return {"failed": True, "shown": True, "msg": found["message"], "code": found["code"]}
 
     def _end(
         self,

@@ -95,7 +95,7 @@ def build(strategy: str, requested: Sequence[str], known: Catalogue, hosts: Host
         else:
             full.append(name)
     kept = [name for name in full if hosts.get(name.split(".")[0])]
-    if not any(_verb(name, known).inverse for name in kept):
+    if all(name.split(".")[1] in STAGE_VERBS for name in kept):
         raise PlanRefused(
             f"The strategy {strategy} has nothing to do here: the inventory has none of its components.",
             hint="A component is a group: rollback_postgres, rollback_release and so on. Looked for: "
