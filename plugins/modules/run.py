@@ -20,7 +20,7 @@ options:
   state:
     description: Which moment of the run to record.
     type: str
-    choices: [opened, marked, closed, unlocked]
+    choices: [opened, marked, closed, unlocked, reported]
     required: true
   root:
     description: The directory on the anchor that holds the environments.
@@ -63,6 +63,10 @@ options:
     description: With O(state=marked), whether the step changes what others see.
     type: bool
     default: false
+  files:
+    description: With O(state=reported), the files to keep in the directory of the run, by name.
+    type: dict
+    default: {}
   outcome:
     description: With O(state=closed), how the run ended.
     type: str
@@ -87,9 +91,13 @@ dir:
   description: The directory of the run on the anchor.
   returned: success
   type: str
-records:
-  description: The journal so far.
+seconds:
+  description: How long the run has had the lock.
   returned: when O(state=marked)
+  type: float
+records:
+  description: The whole journal.
+  returned: when O(state=closed)
   type: list
   elements: dict
 """
@@ -98,6 +106,8 @@ from ansible_collections.steady.rollback.plugins.module_utils import entry
 from ansible_collections.steady.rollback.plugins.module_utils.anchor import session
 from ansible_collections.steady.rollback.plugins.module_utils.anchor.store import Store
 from ansible_collections.steady.rollback.plugins.module_utils.core import lease
+
+STATES = ["opened", "marked", "closed", "unlocked", "reported"]
 
 
 def do(call: entry.Call) -> entry.Outcome:
@@ -113,11 +123,13 @@ def do(call: entry.Call) -> entry.Outcome:
         return entry.Outcome(True, {**facts, "generation": taken.generation})
     if p["state"] == "marked":
         step = {"step": p["step"], "hold": p["hold"], "acts": p["acts"]}
-        return entry.Outcome(
-            True, {**facts, "records": session.mark(store, p["run"], p["generation"], p["records"], **step)}
-        )
+        seconds = session.mark(store, p["run"], p["generation"], p["records"], **step)
+        return entry.Outcome(True, {**facts, "seconds": seconds})
     if p["state"] == "closed":
-        session.close(store, p["run"], p["generation"], p["records"], p["outcome"])
+        records = session.close(store, p["run"], p["generation"], p["records"], p["outcome"])
+        return entry.Outcome(True, {**facts, "records": records})
+    if p["state"] == "reported":
+        store.write_report(p["run"], p["files"])
     else:
         session.unlock(store, p["run"])
     return entry.Outcome(True, facts)
@@ -127,7 +139,11 @@ def main() -> None:
     entry.run(
         do,
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["opened", "marked", "closed", "unlocked"]},
+            "state": {
+                "type": "str",
+                "required": True,
+                "choices": ["opened", "marked", "closed", "unlocked", "reported"],
+            },
             "root": {"type": "path", "default": "/var/lib/rollback"},
             "environment": {"type": "str", "required": True},
             "run": {"type": "str", "required": True},
@@ -138,6 +154,7 @@ def main() -> None:
             "step": {"type": "str", "default": ""},
             "hold": {"type": "float", "default": 60},
             "acts": {"type": "bool", "default": False},
+            "files": {"type": "dict", "default": {}},
             "outcome": {"type": "str", "choices": ["completed", "undone", "held"], "default": "completed"},
         },
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from ..core import journal, lease, point
+from ..core import canonical, journal, lease, point
 from ..core.errors import BadInput, LockHeld
 from .store import Store
 
@@ -44,23 +44,26 @@ def open_run(
 
 def mark(
     store: Store, run: str, generation: int, records: Sequence[Mapping[str, Any]], *, step: str, hold: float, acts: bool
-) -> list[journal.Record]:
-    """Record what was done and what comes next, and prove that the lock is still ours; returns the whole journal."""
+) -> float:
+    """Record what was done and what comes next, and prove that the lock is still ours; returns the run's seconds."""
     with store.exclusive():
         now = time.time()
         renewed = lease.renew(store.read_lease(), run, generation, now, step=step, hold=hold, acts=acts)
-        store.append(run, records)
+        store.append(run, _timed(records, store.records(run), now))
         store.write_lease(renewed)
-    return store.records(run)
+    return now - renewed.since
 
 
-def close(store: Store, run: str, generation: int, records: Sequence[Mapping[str, Any]], outcome: str) -> None:
-    """End a run. Its lock is given back, or kept as stopped where the world is half way."""
+def close(
+    store: Store, run: str, generation: int, records: Sequence[Mapping[str, Any]], outcome: str
+) -> list[journal.Record]:
+    """End a run and return its journal. Its lock is given back, or kept as stopped where the world is half way."""
     with store.exclusive():
         current = lease.own(store.read_lease(), run, generation)
-        store.append(run, records)
+        store.append(run, _timed(records, store.records(run), time.time()))
         state = OUTCOMES[outcome] if current.acted else "free"
         store.write_lease(replace(current, state=state, heartbeat=time.time()))
+    return store.records(run)
 
 
 def unlock(store: Store, run: str) -> lease.Lease:
@@ -99,6 +102,24 @@ def look(store: Store, run: str, wanted_point: str) -> dict[str, Any]:
         "point": point.choose(points, wanted_point, store.home.name) if wanted_point else {},
         "durations": _durations(store, runs[-5:]),
     }
+
+
+def _timed(
+    records: Sequence[Mapping[str, Any]], journalled: Sequence[journal.Record], now: float
+) -> list[Mapping[str, Any]]:
+    """Give every ``done`` its seconds by the anchor's clock, and every ``failed`` the step that was under way."""
+    intents = {record["n"]: record for record in journalled if record["kind"] == "intent"}
+    under_way = journal.last(journalled, "intent")
+    placed: list[Mapping[str, Any]] = []
+    for record in records:
+        if record["kind"] == "done":
+            began = canonical.epoch(intents[record["n"]]["at"])
+            placed.append({**record, "seconds": round(now - began, 3)})
+        elif record["kind"] == "failed":
+            placed.append({**record, "n": under_way.get("n", 0), "step": under_way.get("step", "start")})
+        else:
+            placed.append(record)
+    return placed
 
 
 def _durations(store: Store, runs: Sequence[str]) -> dict[str, float]:

@@ -36,7 +36,7 @@ class Store:
     def exclusive(self) -> Iterator[None]:
         """Nobody else changes the lock or a journal meanwhile; ends with the process, however it ends."""
         try:
-            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._directory(self.home)
             handle = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise JournalBroken(
@@ -92,6 +92,11 @@ class Store:
                 code="run-missing",
             ) from None
 
+    def write_report(self, run: str, files: Mapping[str, str]) -> None:
+        """Keep the report of a run beside its journal."""
+        for name, text in files.items():
+            self._replace(self.run_dir(run) / os.path.basename(name), text.encode())
+
     def records(self, run: str) -> list[journal.Record]:
         """The journal of a run, without a line that a crash tore."""
         return self._decoded(run).records
@@ -143,8 +148,13 @@ class Store:
         self._replace(path, data)
         return path
 
+    def _directory(self, path: Path) -> None:
+        """Create ``path`` and what is missing above it, each closed to others (``parents=True`` would not be)."""
+        for each in [*reversed(path.parents), path]:
+            each.mkdir(exist_ok=True, mode=0o700)
+
     def _replace(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._directory(path.parent)
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "wb") as file:

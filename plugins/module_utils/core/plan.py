@@ -125,6 +125,19 @@ def undo(of: Plan, begun: set[int], known: Catalogue, point: str) -> Plan:
     return _hashed(Plan("undo", [step.name for step in steps], _number(steps), []), point)
 
 
+def refuse_changed(stored: Plan, now: Plan) -> None:
+    """Raise PlanRefused when inventory or collection have changed the plan of an unfinished run."""
+    if stored.hash == now.hash:
+        return
+    before, after = ({f"{step.name} on {','.join(step.hosts)}" for step in each.steps} for each in (stored, now))
+    raise PlanRefused(
+        "The plan has changed since this run began: " + ("; ".join(sorted(before ^ after)) or "another order"),
+        hint="Put inventory and collection back as they were, or undo the run and start a new one.",
+        next="ansible-playbook undo.yml",
+        code="plan-changed",
+    )
+
+
 def load(data: Mapping[str, Any]) -> Plan:
     """The inverse of ``Plan.to_dict``."""
     return Plan(**{**data, "steps": [Step(**step) for step in data["steps"]]})
