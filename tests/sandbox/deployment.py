@@ -57,7 +57,7 @@ def build(sandbox: Sandbox, host: str, tag: str) -> str:
     marker = {
         "commit": commit,
         "tag": tag,
-        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest(),
+        "lock_sha256": hashlib.sha256((release / "requirements.lock").read_bytes()).hexdigest(),
         "built": _now(),
     }
     (release / ".release.json").write_text(json.dumps(marker) + "\n", encoding="utf-8")
