@@ -11,7 +11,8 @@ version_added: 0.1.0
 description:
   - Each state is safe to ask for again, and is read back before the module says that it was reached.
   - V(paused) and V(resumed) undo each other, as do V(parked) and V(unparked).
-  - Everything that touches Celery or its broker runs inside the release's own interpreter, so O(project) decides which tasks are known.
+  - Everything that touches Celery or its broker runs inside the release's own interpreter,
+    so O(project) decides which tasks are known.
 author:
   - The steady.rollback developers (@steady)
 extends_documentation_fragment:
@@ -31,7 +32,8 @@ options:
       - V(paused), no worker consumes; running jobs go on. What each worker consumed is written down in the broker.
       - V(resumed), workers consume again what V(paused) took from them.
       - V(drained), paused workers hold no job any more. Changes nothing, waits.
-      - V(parked), waiting jobs that the release in O(project) cannot run are set aside, in order. Needs stopped workers.
+      - V(parked), waiting jobs that the release in O(project) cannot run are set aside, in order.
+        Workers must be stopped.
       - V(unparked), the parked jobs of O(change) are back at the head of their queues.
     type: str
     required: true
@@ -132,7 +134,9 @@ def do(call: entry.Call) -> entry.Outcome:
             facts = celery.resume(app, change, call.dry_run)
         elif p["state"] == "drained":
             # Check mode looks once and does not wait: nothing was paused before it.
-            facts = {} if call.dry_run else celery.drain(app, p["drain_timeout"], p["drain_stable"], p["drain_on_timeout"])
+            facts = (
+                {} if call.dry_run else celery.drain(app, p["drain_timeout"], p["drain_stable"], p["drain_on_timeout"])
+            )
         elif p["state"] == "parked":
             facts = celery.park(app, change, p["known_ids"] if p["park_newer"] else None, call.dry_run)
         else:

@@ -93,24 +93,27 @@ queues:
 """
 
 from ansible_collections.steady.rollback.plugins.module_utils import entry
-from ansible_collections.steady.rollback.plugins.module_utils.core.checks import rows_of
+from ansible_collections.steady.rollback.plugins.module_utils.core.checks import Check
 from ansible_collections.steady.rollback.plugins.module_utils.django_command import PROJECT_OPTIONS, Project
+from ansible_collections.steady.rollback.plugins.module_utils.looks import rows
 from ansible_collections.steady.rollback.plugins.module_utils.queues import celery
 from ansible_collections.steady.rollback.plugins.module_utils.queues.celery_app import CeleryApp
 
 
 def do(call: entry.Call) -> entry.Outcome:
     p = call.params
+    conversation = CeleryApp(Project.of(p), p["app"], p["patience"])
 
-    def look() -> dict[str, object]:
-        with CeleryApp(Project.of(p), p["app"], p["patience"]) as app:
-            if p["stage"] == "capture":
-                return {"captured": celery.capture(app)}
-            if p["stage"] == "verify":
-                return celery.verify(app, p["min_workers"], p["max_waiting"], p["timeout"])
-            return {"rows": celery.preflight(app, p["park_newer"], p["captured"])}
+    def look() -> list[Check]:
+        with conversation as app:
+            return celery.preflight(app, p["park_newer"], p["captured"])
 
-    return entry.Outcome(False, look())
+    if p["stage"] == "preflight":
+        return entry.Outcome(False, {"rows": rows("broker", look)})
+    with conversation as app:
+        if p["stage"] == "capture":
+            return entry.Outcome(False, {"captured": celery.capture(app)})
+        return entry.Outcome(False, celery.verify(app, p["min_workers"], p["max_waiting"], p["timeout"]))
 
 
 SPEC = {

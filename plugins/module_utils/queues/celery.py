@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from ..core import checks
-from ..core.errors import DrainTimeout, NotEffective, PlanRefused, RollbackError, TargetRefused
+from ..core.errors import DrainTimeout, NotEffective, PlanRefused, TargetRefused
 from .celery_app import POLL, CeleryApp, until
 
 IDS = 10_000  # ids of waiting jobs that a restore point keeps
@@ -153,20 +153,17 @@ def capture(app: CeleryApp) -> dict[str, Any]:
 
 def preflight(app: CeleryApp, park_newer: bool, captured: dict[str, Any]) -> list[checks.Check]:
     """Every problem that can be seen before anything is touched."""
-    rows = []
+    state = app.ask("describe")
+    found = f"{state['broker']}: {sum(state['queues'].values())} jobs wait, {state['unacked']} are taken"
+    rows = [checks.ok("broker", found)]
     try:
-        state = app.ask("describe")
-        found = f"{state['broker']}: {sum(state['queues'].values())} jobs wait, {state['unacked']} are taken"
-        rows.append(checks.ok("broker", found))
         workers = app.workers()
-    except RollbackError as error:
-        return [
-            *rows,
-            checks.fail("workers" if rows else "broker", error.message, error.next or error.hint, error.code),
-        ]
+    except NotEffective as error:
+        rows.append(checks.fail("workers", error.message, error.next, error.code))
+        workers = error.facts["workers"]
     if workers:
         rows.append(checks.ok("workers", f"{len(workers)} answer: {', '.join(sorted(workers))}"))
-    else:
+    elif len(rows) == 1:
         rows.append(checks.warn("workers", "No worker is running.", "Start the workers, or expect jobs to wait."))
         if state["unacked"]:
             found = f"{state['unacked']} jobs were taken by workers that are gone."
