@@ -1,0 +1,111 @@
+# Copyright (c) steady.rollback developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Files that matter: written whole or not at all, and kept by what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from .core.errors import BadInput
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of ``data`` in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def inside(root: str, path: str) -> Path:
+    """The real path of ``path``; a path that leaves ``root``, by dots or by a symlink, is refused."""
+    if not os.path.isabs(path):
+        raise BadInput(f"The path {path} is not absolute.", hint=f"Give the full path, below {root}.", code="bad-path")
+    real, top = Path(os.path.realpath(path)), Path(os.path.realpath(root))
+    if top != real and top not in real.parents:
+        raise BadInput(
+            f"The path {path} leads to {real}, which is outside {top}.",
+            hint="A symlink or a '..' leaves the directory that may be changed. Name the real place instead.",
+            next=f"ls -ld {path}",
+            code="path-escapes",
+        )
+    return real
+
+
+def read(path: Path) -> bytes | None:
+    """The content of ``path``, None when there is no such file."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def write(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace ``path`` by ``data`` in one rename, on disk when this returns.
+
+    A file that is there keeps its own mode and owner; a new one gets ``mode``.
+    """
+    old = path.lstat() if path.exists() else None
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode) if old else mode)
+            if old and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(file.fileno(), old.st_uid, old.st_gid)
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    sync_directory(path.parent)
+
+
+def remove(path: Path) -> bool:
+    """Take ``path`` away; False when it was not there."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    sync_directory(path.parent)
+    return True
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames and removals in ``path`` survive a loss of power."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def private_directory(path: Path) -> Path:
+    """The directory ``path``, made with mode 0700 where it is missing; a symlink in its place is refused."""
+    if path.is_symlink():
+        raise BadInput(
+            f"{path} is a symlink.", hint="Private copies are kept in a real directory only.", code="bad-path"
+        )
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+class Store:
+    """Copies kept under the SHA-256 of what they hold, mode 0600, never overwritten."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = Path(directory)
+
+    def keep(self, data: bytes) -> str:
+        """Keep ``data``; returns its SHA-256. Keeping the same content twice is one copy."""
+        name = digest(data)
+        if self.get(name) is None:
+            write(private_directory(self.directory) / name, data)
+        return name
+
+    def get(self, name: str) -> bytes | None:
+        """The copy ``name``; None when it is missing or when its content does not agree with its name."""
+        data = read(self.directory / name)
+        return data if data is not None and digest(data) == name else None
