@@ -183,7 +183,9 @@ options:
     description: The 95th percentile of the time of http probes that is allowed in the window, in milliseconds.
     type: float
   from:
-    description: Name of the place from which the probes look, for results and reports.
+    description:
+      - Name of the place from which the probes look, for results and reports.
+      - With O(mode=definitions) the name of the gate.
     type: str
     default: ""
   mode:
@@ -329,7 +331,7 @@ def do(call: Call) -> Outcome:
     rule = Rule(**{name: call.params[name] for name in RULE})
     probes = call.params["probes"]
     if call.dry_run or call.params["mode"] == "definitions":
-        return Outcome(False, {"rows": [row.row() for row in gate.definitions(probes, rule)]})
+        return Outcome(False, {"rows": [row.row() for row in gate.definitions(probes, rule, call.params["from"])]})
     found = gate.measure(probes, rule, call.params["from"])
     if call.params["mode"] == "baseline":
         kept = ("samples", "error_ratio", "p50_ms", "p95_ms")

@@ -40,29 +40,29 @@ class SystemClock:
 
 def build(specs: Sequence[Mapping[str, Any]]) -> dict[str, Probe]:
     """The probes by name. BadInput for two of one name; what a kind refuses is raised as it is."""
-    probes: dict[str, Probe] = {}
-    for spec in specs:
-        if spec["name"] in probes:
-            raise BadInput(f"Two probes are named {spec['name']!r}.", hint="Give each probe a name of its own.")
-        probes[spec["name"]] = KINDS[spec["kind"]](spec)
-    return probes
+    _names(specs)
+    return {spec["name"]: KINDS[spec["kind"]](spec) for spec in specs}
 
 
-def definitions(specs: Sequence[Mapping[str, Any]], rule: Rule) -> list[Check]:
-    """Preflight: can this gate be measured and passed at all? Nothing is probed, and every problem is found."""
-    rows = [] if specs else [fail("gate", "no probes are defined", "Define gate_smoke.probes.", "gate-empty")]
+def _names(specs: Sequence[Mapping[str, Any]]) -> None:
+    names = [spec["name"] for spec in specs]
+    for name in sorted(name for name in set(names) if names.count(name) > 1):
+        raise BadInput(f"Two probes are named {name!r}.", hint="Give each probe a name of its own.")
+
+
+def definitions(specs: Sequence[Mapping[str, Any]], rule: Rule, name: str) -> list[Check]:
+    """Preflight: can gate ``name`` be measured and passed at all? Nothing is probed, and every problem is found."""
+    title = f"gate {name}".strip()
+    rows = [] if specs else [fail(title, "no probes are defined", "Define probes for this gate.", "gate-empty")]
     try:
         check(rule)
-        build([{**spec, "kind": "tcp"} for spec in specs])  # names only
+        _names(specs)
     except BadInput as error:
-        rows.append(fail("gate", error.message, error.hint, error.code))
-    for spec in specs:
-        rows.append(_definition(spec))
-    return rows
+        rows.append(fail(title, error.message, error.hint, error.code))
+    return rows + [_definition(spec, f"{title}, probe {spec['name']}") for spec in specs]
 
 
-def _definition(spec: Mapping[str, Any]) -> Check:
-    name = f"probe {spec['name']}"
+def _definition(spec: Mapping[str, Any], name: str) -> Check:
     try:
         KINDS[spec["kind"]](spec)
     except RollbackError as error:
