@@ -8,6 +8,7 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
@@ -73,16 +74,18 @@ def ask(
     name = host or str(parts.hostname)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     sent = {"Host": host or parts.netloc, "User-Agent": "steady.rollback", "Connection": "close", **(headers or {})}
+    deadline = time.monotonic() + timeout
     try:
         context = _tls(verify, ca_file) if secure else None
         plain = socket.create_connection((str(parts.hostname), port), timeout)
     except (OSError, ssl.SSLError) as error:
         raise Unanswered(_why(error)) from error
-    # The handshake comes later, under the watch of the timer.
+    # From here on the timer is the bound: a socket's own timeout begins anew with every byte.
+    plain.settimeout(None)
     if context:
         plain = context.wrap_socket(plain, server_hostname=name.split(":")[0], do_handshake_on_connect=False)
     late = threading.Event()
-    timer = threading.Timer(timeout, _hang_up, (plain, late))
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), _hang_up, (plain, late))
     timer.daemon = True
     timer.start()
     try:
