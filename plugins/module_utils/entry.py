@@ -8,8 +8,9 @@ A module is its documentation, an argument spec and one function. The function i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping
+from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 

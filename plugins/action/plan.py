@@ -1,0 +1,161 @@
+# Copyright (c) steady.rollback developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Make the plan of a run: fresh from a strategy, or what is left of an unfinished run, or the way back from one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.steady.rollback.plugins.module_utils.core import canonical, journal, lease, plan, screens
+from ansible_collections.steady.rollback.plugins.module_utils.core.errors import BadInput, PlanRefused
+from ansible_collections.steady.rollback.plugins.plugin_utils import controller, variables_check
+
+
+@dataclass(frozen=True)
+class Made:
+    """A plan with what it belongs to. ``todo`` is the part that is still to do."""
+
+    of: plan.Plan
+    run: dict[str, Any]
+    point: dict[str, Any]
+    todo: list[plan.Step]
+    continues: str = ""
+
+
+class ActionModule(controller.EngineAction):
+    """Read the anchor, decide everything once for all hosts, show it, change nothing."""
+
+    def work(self, args: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        _refuse_cut(variables)
+        mode = args["mode"]
+        wanted = str(args["restore_point"]) if mode in ("run", "preflight") else ""
+        target = {"root": args["root"], "environment": args["environment"]}
+        look = self.anchor("run_info", {**target, "run": args["run"], "restore_point": wanted}, variables)
+        known = controller.catalogue()
+        hosts = controller.hosts(variables, known)
+        if mode == "undo":
+            made = _undone(args, look, known)
+        else:
+            made = _resumed(look, known, hosts) if mode == "resume" else _fresh(args, look, known, hosts)
+        of, run = made.of, made.run
+        request = {
+            "holder": controller.holder(),
+            "continues": made.continues,
+            "holder_gone": controller.gone(look["lease"]),
+            "take_over": str(args["take_over"]),
+        }
+        if mode != "preflight" and not self.checking:
+            _refuse_locked(look, request, run["id"])
+            _refuse_unconfirmed(args, made.todo)
+        variables_check.refuse_wrong(made.todo, variables)
+        self.show(screens.plan(run, of, made.point, look["now"]))
+        if mode == "preflight" or self.checking:
+            self.show(screens.runbook(of))
+        ready = [] if mode in ("resume", "undo") else [c for c in _components(of) if "preflight" in known[c]]
+        return {
+            "changed": False,
+            "run": run,
+            "point": made.point,
+            "plan": of.to_dict(),
+            "todo": [vars(step) for step in made.todo],
+            "preflight": [{"component": component, "hosts": hosts[component]} for component in ready],
+            "generation": look["lease"].get("generation", 0),
+            "request": request,
+            "durations": look["durations"],
+        }
+
+
+def _fresh(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalogue, hosts: plan.Hosts) -> Made:
+    point = look["point"]
+    of = plan.build(args["strategy"], args["steps"], known, hosts, canonical.digest(point))
+    name = canonical.run_id(look["now"], os.urandom(2).hex())
+    run = {"id": name, "change": name, "strategy": args["strategy"], "reason": str(args["reason"]), "undoes": ""}
+    return Made(of, _run(run, args, of), point, of.steps, continues=str(args["after"]))
+
+
+def _undone(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalogue) -> Made:
+    of, run, point = _stored(look)
+    back = plan.undo(of, journal.begun_steps(look["records"]), known, canonical.digest(point))
+    name = canonical.run_id(look["now"], os.urandom(2).hex())
+    # Undoing an undo changes the same things again: what is kept bears the name of the first run.
+    fresh = {"id": name, "strategy": "undo", "reason": f"undo {run['id']}", "undoes": run["id"]}
+    return Made(back, _run({**run, **fresh}, args, back), point, back.steps, continues=run["id"])
+
+
+def _resumed(look: Mapping[str, Any], known: plan.Catalogue, hosts: plan.Hosts) -> Made:
+    of, run, point = _stored(look)
+    held = look["lease"]
+    if held.get("run") != run["id"] or held.get("state") == "free":
+        raise BadInput(
+            f"Run {run['id']} is {journal.last(look['records'], 'closed').get('outcome', 'over')}: "
+            "there is nothing to resume.",
+            hint="To take its changes back: undo.yml.",
+            next="ansible-playbook status.yml",
+            code="nothing-to-resume",
+        )
+    if run["strategy"] != "undo":
+        plan.refuse_changed(of, plan.build(of.strategy, of.requested, known, hosts, canonical.digest(point)))
+    first = journal.first_open_step(look["records"], len(of.steps))
+    return Made(of, run, point, of.steps[first - 1 :], continues=run["id"])
+
+
+def _stored(look: Mapping[str, Any]) -> tuple[plan.Plan, dict[str, Any], dict[str, Any]]:
+    if not look["run"]:
+        raise BadInput("There is no run yet.", hint="Start one.", next="ansible-playbook full-rollback.yml")
+    return plan.load(look["plan"]["plan"]), dict(look["plan"]["run"]), dict(look["plan"]["point"])
+
+
+def _run(run: dict[str, Any], args: Mapping[str, Any], of: plan.Plan) -> dict[str, Any]:
+    who = controller.holder()
+    where = os.path.join(args["root"], args["environment"], "runs", run["id"])
+    return {
+        **run,
+        "environment": args["environment"],
+        "operator": who["user"],
+        "host": who["host"],
+        "dir": where,
+        "steps": [step.name for step in of.steps],
+    }
+
+
+def _components(of: plan.Plan) -> list[str]:
+    return list(dict.fromkeys(step.component for step in of.steps))
+
+
+def _refuse_cut(variables: Mapping[str, Any]) -> None:
+    cuts = {
+        "--limit": bool(variables.get("ansible_limit")),
+        "--tags": list(variables.get("ansible_run_tags", ["all"])) != ["all"],
+        "--skip-tags": bool(variables.get("ansible_skip_tags")),
+    }
+    used = [name for name, given in cuts.items() if given]
+    if used:
+        raise PlanRefused(
+            f"{' and '.join(used)} would cut the run and leave a half of the system behind.",
+            hint="A rollback takes all hosts of its environment. For another set of hosts, use another inventory.",
+            next="run the same command without " + " ".join(used),
+            code="run-cut",
+        )
+
+
+def _refuse_locked(look: Mapping[str, Any], request: Mapping[str, Any], run: str) -> None:
+    if look["lease"]:
+        current = lease.Lease(**{**look["lease"], "holder": lease.Holder(**look["lease"]["holder"])})
+        asked = lease.Request(run=run, **{**request, "holder": lease.Holder(**request["holder"])})
+        lease.take(current, asked, look["now"])
+
+
+def _refuse_unconfirmed(args: Mapping[str, Any], todo: list[plan.Step]) -> None:
+    needs = [step.name for step in todo if step.confirm]
+    expected, given = str(args["confirmation"]), str(args["confirm"])
+    if needs and args["mode"] == "run" and given != expected:
+        raise BadInput(
+            f"{', '.join(needs)} replaces data: confirm it by naming what is rolled back."
+            + (f" Given was {given!r}." if given else ""),
+            hint="See first what would happen: the same command with --check.",
+            next=f"add   -e confirm={expected}",
+            code="confirm-missing",
+        )

@@ -1,0 +1,118 @@
+# Copyright (c) steady.rollback developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Open, mark, close or break off a run: gather what the hosts did, and have the anchor write it down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.steady.rollback.plugins.module_utils.core import effects, plan, screens
+from ansible_collections.steady.rollback.plugins.module_utils.core.errors import PlanRefused
+from ansible_collections.steady.rollback.plugins.plugin_utils import controller
+
+
+class ActionModule(controller.EngineAction):
+    """One moment of a run. ``planned`` is what the plan task returned, ``opened`` what opening returned."""
+
+    def work(self, args: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        state = args["state"]
+        if state == "unlocked":
+            return self.anchor("run", args, variables)
+        if "run" not in (args.get("planned") or {}):
+            raise PlanRefused(
+                "This run was never planned: it was started in its middle.",
+                hint="--start-at-task skips every check. A broken-off run goes on with resume.yml.",
+                next="ansible-playbook resume.yml",
+                code="run-cut",
+            )
+        planned = args["planned"]
+        base = {
+            "root": args["root"],
+            "environment": planned["run"]["environment"],
+            "run": planned["run"]["id"],
+            "generation": (args.get("opened") or planned)["generation"],
+        }
+        return dict(getattr(self, f"_{state}")(base, planned, args, variables))
+
+    def _opened(
+        self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
+    ) -> dict[str, Any]:
+        run, request = planned["run"], planned["request"]
+        kept = {key: planned[key] for key in ("run", "plan", "point")}
+        if request["continues"] == run["id"]:
+            record = {"kind": "resumed", "n": planned["todo"][0]["n"] if planned["todo"] else 0, **request["holder"]}
+        else:
+            point = {key: planned["point"].get(key, "") for key in ("id", "created")}
+            record = {
+                **{key: run[key] for key in ("environment", "strategy", "reason", "operator", "host", "undoes")},
+                "kind": "opened",
+                "run": run["id"],
+                "point": {**point, **planned["point"].get("components", {}).get("release", {})},
+                "plan": {"hash": planned["plan"]["hash"], "steps": planned["plan"]["steps"]},
+                "preflight": args.get("preflight") or {},
+            }
+        opening = {"state": "opened", "request": request, "plan": kept, "records": [record]}
+        return self.anchor("run", {**base, **opening}, variables)
+
+    def _marked(
+        self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
+    ) -> dict[str, Any]:
+        step = plan.Step(**args["step"])
+        todo = [plan.Step(**each) for each in planned["todo"]]
+        position = next(i for i, each in enumerate(todo) if each.n == step.n)
+        records = _done(todo[position - 1], variables) if position else []
+        records.append({"kind": "intent", "n": step.n, "step": step.name, "hosts": step.hosts})
+        marked = self.anchor(
+            "run",
+            {**base, "state": "marked", "records": records, "step": step.name, "hold": step.budget, "acts": step.acts},
+            variables,
+        )
+        left = sum(planned["durations"].get(each.name, each.budget) for each in todo[position:])
+        self.show(screens.progress(step, len(planned["plan"]["steps"]), marked["seconds"], left))
+        return {"changed": False}
+
+    def _closed(
+        self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
+    ) -> dict[str, Any]:
+        todo = [plan.Step(**each) for each in planned["todo"]]
+        outcome = "undone" if planned["run"]["strategy"] == "undo" else "completed"
+        records = _done(todo[-1], variables) if todo else []
+        records.append({"kind": "closed", "outcome": outcome})
+        return self._end(base, planned, records, outcome, variables)
+
+    def _failed(
+        self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
+    ) -> dict[str, Any]:
+        failed = {
+            host: variables["hostvars"][host]["ansible_failed_result"]
+            for host in variables["ansible_play_hosts_all"]
+            if "ansible_failed_result" in variables["hostvars"][host]
+        }
+        found = effects.culprit(failed)
+        records = [{"kind": "failed", **found}, {"kind": "closed", "outcome": "held"}]
+        if found["code"] == "lock-lost":
+            raise PlanRefused(found["message"], hint=found["hint"], next=found["next"], code="lock-lost")
+        ended = self._end(base, planned, records, "held", variables)
+        self.show(screens.failure(ended["records"], plan.load(planned["plan"])))
+        if args.get("climbs") and found["code"] == "gate-failed":
+            self.show(f"{planned['run']['strategy']} did not help: on to the next strategy.")
+            return {"changed": True}
+        return {"failed": True, "shown": True, "msg": found["message"], "code": found["code"]}
+
+    def _end(
+        self,
+        base: dict[str, Any],
+        planned: Mapping[str, Any],
+        records: list[dict[str, Any]],
+        outcome: str,
+        variables: dict[str, Any],
+    ) -> dict[str, Any]:
+        closed = self.anchor("run", {**base, "state": "closed", "records": records, "outcome": outcome}, variables)
+        return {"changed": True, "records": closed["records"], "dir": closed["dir"], "outcome": outcome}
+
+
+def _done(step: plan.Step, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = controller.results(variables, step.component, "effect", step.hosts)
+    kept = {host: effects.keep(result) for host, result in found.items()}
+    return [{"kind": "done", "n": step.n, "step": step.name, "effects": kept}]

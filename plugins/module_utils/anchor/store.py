@@ -1,0 +1,169 @@
+# Copyright (c) steady.rollback developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The files of an environment on its anchor host: the lock, the restore points, and one directory for each run.
+
+Layout below ``<root>/<environment>``: ``lock.json``, ``points/<id>.json``, ``runs/<id>/{plan.json, journal.jsonl}``.
+Directories are 0700, files 0600. What is replaced is replaced by one rename; what is appended is synced.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..core import canonical, journal, lease
+from ..core.errors import BadInput, JournalBroken, TargetMissing
+
+
+class Store:
+    """All reading and writing for one environment. ``root`` is for example ``/var/lib/rollback``."""
+
+    def __init__(self, root: str, environment: str) -> None:
+        if not environment or "/" in environment or environment.startswith("."):
+            raise BadInput(f"{environment!r} cannot name an environment.", hint="Set rollback_environment.")
+        self.home = Path(root) / environment
+
+    # -- the lock -----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Nobody else changes the lock or a journal meanwhile; ends with the process, however it ends."""
+        try:
+            self._directory(self.home)
+            handle = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise JournalBroken(
+                f"{self.home} cannot be written: {error.strerror}.",
+                hint="The anchor keeps the journal of every run. Mend the directory, or set rollback_dir.",
+                next=f"install -d -m 0700 {self.home}",
+                code="anchor-unwritable",
+            ) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def read_lease(self) -> lease.Lease | None:
+        """The lease as it stands, or None when there never was one."""
+        try:
+            data = json.loads((self.home / "lock.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        return lease.Lease(**{**data, "holder": lease.Holder(**data["holder"])})
+
+    def write_lease(self, value: lease.Lease) -> None:
+        """Replace the lease."""
+        self._replace(self.home / "lock.json", canonical.dumps(asdict(value)))
+
+    # -- runs ---------------------------------------------------------------------------------------------------
+
+    def run_dir(self, run: str) -> Path:
+        """Where a run keeps its plan, journal, evidence and report."""
+        return self.home / "runs" / run
+
+    def runs(self) -> list[str]:
+        """The ids of all runs, oldest first: an id begins with its date."""
+        try:
+            return sorted(path.name for path in (self.home / "runs").iterdir() if (path / "plan.json").exists())
+        except FileNotFoundError:
+            return []
+
+    def write_plan(self, run: str, plan: Mapping[str, Any]) -> None:
+        """Begin a run: its directory and its plan."""
+        self._replace(self.run_dir(run) / "plan.json", canonical.dumps(plan))
+
+    def plan(self, run: str) -> dict[str, Any]:
+        """The stored plan of a run; raises TargetMissing when there is no such run."""
+        try:
+            return dict(json.loads((self.run_dir(run) / "plan.json").read_bytes()))
+        except FileNotFoundError:
+            raise TargetMissing(
+                f"There is no run {run} in {self.home}.",
+                hint="Known: " + (", ".join(self.runs()[-5:]) or "none"),
+                next="ansible-playbook status.yml",
+                code="run-missing",
+            ) from None
+
+    def write_report(self, run: str, files: Mapping[str, str]) -> None:
+        """Keep the report of a run beside its journal."""
+        for name, text in files.items():
+            self._replace(self.run_dir(run) / os.path.basename(name), text.encode())
+
+    def records(self, run: str) -> list[journal.Record]:
+        """The journal of a run, without a line that a crash tore."""
+        return self._decoded(run).records
+
+    def append(self, run: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Add records and sync them. Call it inside ``exclusive``; a torn line of an earlier crash is cut off first."""
+        decoded = self._decoded(run)
+        data, tail, now = b"", decoded.tail, canonical.utc(time.time())
+        for record in records:
+            line, tail = journal.encode(tail, now, record)
+            data += line
+        path = self.run_dir(run) / "journal.jsonl"
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "r+b") as file:
+                file.truncate(decoded.length)
+                file.seek(decoded.length)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise JournalBroken(
+                f"{path} cannot be written: {error.strerror}.",
+                hint="Nothing is changed that cannot be recorded first. Make room on the anchor, then resume.",
+                next="ansible-playbook resume.yml",
+                code="journal-unwritable",
+            ) from error
+
+    def _decoded(self, run: str) -> journal.Decoded:
+        try:
+            data = (self.run_dir(run) / "journal.jsonl").read_bytes()
+        except FileNotFoundError:
+            data = b""
+        return journal.decode(data)
+
+    # -- restore points -----------------------------------------------------------------------------------------
+
+    def points(self) -> list[str]:
+        """The ids of all restore points."""
+        return sorted(path.stem for path in (self.home / "points").glob("*.json"))
+
+    def point(self, name: str) -> bytes:
+        """The file of a restore point."""
+        return (self.home / "points" / f"{name}.json").read_bytes()
+
+    def write_point(self, name: str, data: bytes) -> Path:
+        """Keep a restore point."""
+        path = self.home / "points" / f"{name}.json"
+        self._replace(path, data)
+        return path
+
+    def _directory(self, path: Path) -> None:
+        """Create ``path`` and what is missing above it, each closed to others (``parents=True`` would not be)."""
+        for each in [*reversed(path.parents), path]:
+            each.mkdir(exist_ok=True, mode=0o700)
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        self._directory(path.parent)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

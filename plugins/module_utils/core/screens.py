@@ -1,0 +1,175 @@
+# Copyright (c) steady.rollback developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the operator reads: plain text of at most 80 columns, made from the plan and the journal alone."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import journal
+from .canonical import duration, epoch
+from .plan import Plan, Step, budget
+
+WIDTH = 80
+MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
+
+
+def plan(run: Mapping[str, Any], of: Plan, point: Mapping[str, Any], now: float) -> str:
+    """What a run is about to do, on one screen of at most 24 lines."""
+    noticed = [step for step in of.steps if step.notice]
+    lines = [
+        f"{run['strategy']} rollback of {run['environment']}    plan {of.hash[:12]}",
+        _field("back to", _point(point, now)),
+        _field("reason", str(run["reason"]) or "none given"),
+        _field("steps", " > ".join(_names(of.steps))),
+        _field("users", f"notice {len(noticed)} steps, {duration(budget(noticed))} at most" if noticed else "none"),
+        _field("budget", f"{duration(budget(of.steps))} in all"),
+        _field("stop it", "Ctrl-C; then status.yml, resume.yml or undo.yml"),
+    ]
+    if of.dropped:
+        lines.insert(4, _field("not here", ", ".join(of.dropped)))
+    return "\n".join(lines)
+
+
+def runbook(of: Plan) -> str:
+    """Every step with its hosts, budget and inverse: what ``--check`` prints."""
+    rows = [f"{'n':>3}  {'step':<22} {'hosts':<24} {'budget':>7}  undone by"]
+    for step in of.steps:
+        hosts = ",".join(step.hosts)
+        hosts = hosts if len(hosts) <= 24 else f"{hosts[:20]}..."
+        rows.append(f"{step.n:>3}  {step.name:<22} {hosts:<24} {duration(step.budget):>7}  {step.inverse or '-'}")
+    return "\n".join(rows)
+
+
+def preflight(rows: Sequence[Mapping[str, Any]]) -> str:
+    """All findings of a preflight, the worst last, each failing one with the command that mends it."""
+    order = {"ok": 0, "warn": 1, "fail": 2}
+    lines = []
+    for row in sorted(rows, key=lambda each: order[each["level"]]):
+        lines.append(_wrap(f"{MARKS[row['level']]}  {row['host']} {row['component']}: {row['found']}", "      "))
+        if row["fix"] and row["level"] != "ok":
+            lines.append(_wrap(f"      mend: {row['fix']}", "            "))
+    return "\n".join(lines)
+
+
+def loss(found: Mapping[str, Any]) -> str:
+    """The data that a rollback gives up, in minutes and rows; empty when it gives up none."""
+    if not found:
+        return ""
+    changed = {
+        name: counts["now"] - counts["then"]
+        for name, counts in found["tables"].items()
+        if counts["now"] != counts["then"]
+    }
+    rows = ", ".join(f"{name} {delta:+}" for name, delta in sorted(changed.items())) or "no difference in row counts"
+    return _field("data lost", f"everything written in the last {duration(found['minutes'] * 60)} h:min:s: {rows}")
+
+
+def progress(step: Step, count: int, elapsed: float, left: float) -> str:
+    """One line at the start of a step."""
+    return (
+        f"[{step.n}/{count}] {step.name} on {','.join(step.hosts)}  {duration(elapsed)} elapsed, ~{duration(left)} left"
+    )
+
+
+def failure(records: Sequence[journal.Record], of: Plan) -> str:
+    """The last screen after a failure, at most 15 lines: what failed, where the world stands, and the three ways on."""
+    failed = journal.last(records, "failed")
+    lines = [
+        _wrap(f"FAILED at [{failed['n']}/{len(of.steps)}] {failed['step']} on {failed['host']}", "  "),
+        _wrap(f"  {failed['message']}", "  ", most=3),
+    ]
+    if failed.get("hint"):
+        lines.append(_wrap(f"  {failed['hint']}", "  ", most=2))
+    lines += [
+        _wrap(f"  state   {world(records, of)}", "          ", most=3),
+        "  resume  ansible-playbook resume.yml",
+        "  undo    ansible-playbook undo.yml",
+        "  details ansible-playbook status.yml",
+    ]
+    return "\n".join(lines)
+
+
+def world(records: Sequence[journal.Record], of: Plan) -> str:
+    """Where the journal says that the system stands: which changes are in force right now."""
+    done, begun = journal.done_steps(records), journal.begun_steps(records)
+    acting = [step for step in of.steps if step.acts]
+    unsure = [step.name for step in acting if step.n in begun - done]
+    standing: dict[tuple[str, str], None] = {}
+    for step in (each for each in acting if each.n in done):
+        for host in step.hosts:
+            if standing.pop((step.inverse, host), "gone") == "gone":
+                standing[step.name, host] = None
+    if not standing and not unsure:
+        return "nothing has changed; it is safe to leave."
+    text = "in force: " + (", ".join(dict.fromkeys(name for name, _ in standing)) or "nothing")
+    if unsure:
+        text += "; perhaps: " + ", ".join(unsure)
+    return text + ". The replaced data and code are kept."
+
+
+def status(look: Mapping[str, Any], of: Plan | None) -> str:
+    """The whole story of the newest run and the lock, in a few lines."""
+    held, records = look["lease"], look["records"]
+    if of is None:
+        newest = max((point["created"] for point in look["points"]), default="none")
+        return f"No run yet. Restore points: {len(look['points'])}, the newest of {newest}."
+    opened, closed = journal.last(records, "opened"), journal.last(records, "closed")
+    done = journal.done_steps(records)
+    lines = [
+        f"run {look['run']}: {opened.get('strategy', '')} on {opened.get('environment', '')}",
+        _field("by", f"{opened.get('operator', '')} from {opened.get('host', '')}, {opened.get('at', '')[:19]}Z"),
+        _field("steps", f"{len(done)} of {len(of.steps)} done"),
+        _field("outcome", str(closed.get("outcome", "not closed"))),
+        _field("state", world(records, of)),
+    ]
+    if held and held["state"] != "free":
+        age = duration(look["now"] - held["heartbeat"])
+        holder = held["holder"]
+        lines.append(
+            _field("lock", f"{held['state']} by {holder['user']} on {holder['host']}, last sign of life {age} ago")
+        )
+    shown = since(records, of, look["now"])
+    if shown:
+        lines.append(shown)
+    if held and held["state"] != "free":
+        lines.append(_field("next", "ansible-playbook resume.yml   or   ansible-playbook undo.yml"))
+    return "\n".join(lines)
+
+
+def since(records: Sequence[journal.Record], of: Plan, now: float) -> str:
+    """A loud line while the maintenance page is on."""
+    on = 0.0
+    for record in records:
+        if record["kind"] == "done" and record["step"] == "maintenance.enable":
+            on = epoch(record["at"])
+        if record["kind"] == "done" and record["step"] == "maintenance.disable":
+            on = 0.0
+    return _field("USERS", f"maintenance mode is ON since {duration(now - on)} (h:min:s)") if on else ""
+
+
+def _point(point: Mapping[str, Any], now: float) -> str:
+    if not point:
+        return "the targets named by hand: there is no restore point"
+    release = point["components"].get("release", {})
+    text = f"{point['id']}, taken {point['created'][:16]}Z, {duration(now - epoch(point['created']))} ago"
+    if release:
+        text += f", release {release.get('tag') or 'untagged'} ({release['commit'][:12]})"
+    return text
+
+
+def _names(steps: Sequence[Step]) -> list[str]:
+    return list(dict.fromkeys(step.name for step in steps))
+
+
+def _field(name: str, text: str) -> str:
+    return _wrap(f"  {name:<9} {text}", " " * 12)
+
+
+def _wrap(text: str, indent: str, most: int = 12) -> str:
+    clean = "".join(char if char.isprintable() else "?" for char in text)
+    return "\n".join(
+        textwrap.wrap(clean, WIDTH, subsequent_indent=indent, max_lines=most, placeholder=" ...", drop_whitespace=False)
+    )

@@ -1,0 +1,91 @@
+#!/usr/bin/python
+# Copyright (c) steady.rollback developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: restore_point
+short_description: Keep the manifest of a restore point
+version_added: 0.1.0
+author:
+  - The steady.rollback developers (@steady)
+description:
+  - Runs on the anchor host. Writes the manifest there and to the object store, with its SHA-256.
+  - The action plugin of the same name gathers what the hosts captured; playbooks use that.
+attributes:
+  check_mode:
+    support: full
+    description: Writes nothing.
+options:
+  root:
+    description: The directory on the anchor that holds the environments.
+    type: path
+    default: /var/lib/rollback
+  environment:
+    description: The environment that the restore point belongs to.
+    type: str
+    required: true
+  manifest:
+    description: The body of the manifest.
+    type: dict
+    required: true
+extends_documentation_fragment:
+  - steady.rollback.s3
+"""
+
+EXAMPLES = r"""
+- name: Keep a manifest
+  steady.rollback.restore_point:
+    environment: wabot-production
+    manifest: "{{ my_manifest }}"
+    s3: "{{ rollback_s3 }}"
+"""
+
+RETURN = r"""
+path:
+  description: The manifest on the anchor.
+  returned: success
+  type: str
+sha256:
+  description: The SHA-256 of the manifest file.
+  returned: success
+  type: str
+"""
+
+import hashlib
+
+from ansible_collections.steady.rollback.plugins.module_utils import entry
+from ansible_collections.steady.rollback.plugins.module_utils.anchor.store import Store
+from ansible_collections.steady.rollback.plugins.module_utils.core import point
+from ansible_collections.steady.rollback.plugins.module_utils.storage import arguments, objects
+
+
+def do(call: entry.Call) -> entry.Outcome:
+    p = call.params
+    body = p["manifest"]
+    data = point.pack(body)
+    sha256 = hashlib.sha256(data).hexdigest()
+    store = Store(p["root"], p["environment"])
+    if call.dry_run:
+        return entry.Outcome(True, {"path": str(store.home / "points" / f"{body['id']}.json"), "sha256": sha256})
+    if p["s3"]:
+        bucket = objects.open_store(p["s3"])
+        bucket.put(f"{p['environment']}/points/{body['id']}.json", data)
+    path = store.write_point(body["id"], data)
+    return entry.Outcome(True, {"path": str(path), "sha256": sha256})
+
+
+def main() -> None:
+    entry.run(
+        do,
+        argument_spec={
+            "root": {"type": "path", "default": "/var/lib/rollback"},
+            "environment": {"type": "str", "required": True},
+            "manifest": {"type": "dict", "required": True},
+            **arguments.SPEC,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""The project; ``celery -A config`` finds the Celery application here."""
+
+from .celery import app
+
+__all__ = ["app"]

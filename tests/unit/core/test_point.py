@@ -1,0 +1,82 @@
+"""Restore points: hosts must agree, a manifest is whole or refused, and latest means the newest good one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.steady.rollback.plugins.module_utils.core import point
+from ansible_collections.steady.rollback.plugins.module_utils.core.errors import (
+    BackupUnusable,
+    PlanRefused,
+    TargetMissing,
+)
+
+BODY = {"id": "p1", "created": "2026-01-01T00:00:00.000000Z", "components": {"release": {"commit": "a" * 40}}}
+
+
+def test_what_hosts_share_must_agree() -> None:
+    merged = point.merge({"release": {"app1": {"captured": {"commit": "a"}}, "app2": {"captured": {"commit": "a"}}}})
+    assert merged["components"] == {"release": {"commit": "a"}}
+    with pytest.raises(PlanRefused) as error:
+        point.merge({"release": {"app1": {"captured": {"commit": "a"}}, "app2": {"captured": {"commit": "b"}}}})
+    assert error.value.message == ('The hosts do not agree on release: app1: {"commit":"a"}; app2: {"commit":"b"}')
+    assert error.value.code == "hosts-disagree"
+
+
+def test_what_belongs_to_a_host_is_kept_host_by_host() -> None:
+    merged = point.merge({"config": {"app1": {"captured_host": {"sha": 1}}, "app2": {"captured_host": {"sha": 2}}}})
+    assert merged == {"components": {}, "hosts": {"app1": {"config": {"sha": 1}}, "app2": {"config": {"sha": 2}}}}
+
+
+def test_a_manifest_survives_its_file() -> None:
+    assert point.unpack(point.pack(BODY), "p1") == BODY
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "text"),
+    [
+        (b"", "manifest-unreadable", "it is not a manifest"),
+        (b"<html>404</html>", "manifest-unreadable", "it is not a manifest"),
+        (point.pack(BODY)[:-20], "manifest-unreadable", "it is not a manifest"),
+        (point.pack(BODY).replace(b"aaaa", b"bbbb"), "manifest-changed", "its SHA-256 does not agree"),
+        (point.pack(BODY).replace(b'"schema":1', b'"schema":9'), "manifest-schema", "has schema 9"),
+        (json.dumps([1]).encode(), "manifest-unreadable", "it is not a manifest"),
+    ],
+)
+def test_a_bad_manifest_is_refused_by_name(data: bytes, code: str, text: str) -> None:
+    with pytest.raises(BackupUnusable) as error:
+        point.unpack(data, "p1")
+    assert error.value.code == code
+    assert error.value.message.startswith("The restore point p1 ")
+    assert text in error.value.message
+
+
+def made(name: str, created: str, good: bool = True, purpose: str = "pre_deploy", env: str = "prod") -> point.Manifest:
+    return {"id": name, "created": created, "good": good, "purpose": purpose, "environment": env}
+
+
+POINTS = [
+    made("old", "2026-01-01"),
+    made("good", "2026-01-02"),
+    made("broken", "2026-01-03", good=False),
+    made("evidence", "2026-01-04", purpose="evidence"),
+    made("elsewhere", "2026-01-05", env="staging"),
+]
+
+
+def test_latest_is_the_newest_good_one_taken_before_a_deployment_of_this_environment() -> None:
+    assert point.choose(POINTS, "latest", "prod")["id"] == "good"
+
+
+def test_a_point_can_be_named() -> None:
+    assert point.choose(POINTS, "old", "prod")["id"] == "old"
+    with pytest.raises(TargetMissing) as error:
+        point.choose(POINTS, "elsewhere", "prod")
+    assert error.value.message == "There is no restore point elsewhere for prod."
+    assert error.value.hint == "Known: old, good, broken, evidence"
+
+
+def test_nothing_to_go_back_to_is_a_failure() -> None:
+    with pytest.raises(TargetMissing, match="There is no restore point of a healthy prod to go back to"):
+        point.choose([made("broken", "2026-01-03", good=False)], "latest", "prod")

@@ -1,0 +1,94 @@
+"""Rules over what the files say: documented error codes, words that do not belong, tests that cannot fail."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+CODE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*\Z")
+# Where `core/checks.py` takes a code by position.
+POSITION = {"fail": 3, "warn": 3, "Check": 4}
+TEXT = {".py", ".yml", ".yaml", ".md", ".cfg", ".toml", ".txt", ".j2", ".sh", ".html", ".css", ".sql", ""}
+GENERATED = {"collections", "reports", "__pycache__", "output"}
+
+# Pattern, the files it is looked for in, and why it is not welcome. Split in two so that this file does not match.
+WORDS = [
+    (r"(?<![\w.])/wo" r"rk/|/ho" r"me/\w+/|/Us" r"ers/\w+/", "", "a path of one machine"),
+    (r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b|\bnot imple" r"mented\b", "", "unfinished"),
+    (
+        r"\bpytest\.(?:sk" r"ip|xf" r"ail|importor" r"skip)\b|\bmark\.(?:sk" r"ip|skip" r"if|xf" r"ail)",
+        "tests",
+        "a test that is not run",
+    ),
+    (r"\|\| *tr" r"ue\b", "", "a failure that nobody sees"),
+    (r"\bassert Tr" r"ue\b", "tests", "a test that cannot fail"),
+]
+
+
+def literals(node: ast.AST | None) -> set[str]:
+    """The error codes that an expression may give: `"a" if short else "b"` gives two."""
+    strings = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)} if node else set()
+    return {text for text in strings if isinstance(text, str) and CODE.match(text)}
+
+
+def used_codes(root: Path) -> set[str]:
+    """Every error code in the sources: on a class, as keyword `code`, or by position in a preflight row."""
+    found: set[str] = set()
+    for path in sorted((root / "plugins").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                for item in node.body:
+                    if isinstance(item, ast.Assign) and any(getattr(name, "id", "") == "code" for name in item.targets):
+                        found |= literals(item.value)
+            elif isinstance(node, ast.Call):
+                found.update(*(literals(word.value) for word in node.keywords if word.arg == "code"))
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if name in POSITION and len(node.args) > POSITION[name]:
+                    found |= literals(node.args[POSITION[name]])
+    return found
+
+
+def documented_codes(root: Path) -> list[str]:
+    """The headings of the error pages, with repetitions."""
+    pages = [root / "docs" / "errors.md", *sorted((root / "docs" / "errors.d").glob("*.md"))]
+    texts = [page.read_text(encoding="utf-8") for page in pages if page.exists()]
+    return [code for text in texts for code in re.findall(r"^## `?([a-z0-9-]+)`?$", text, re.MULTILINE)]
+
+
+def error_codes(root: Path) -> list[str]:
+    """Each code that can reach an operator is explained once, and nothing else is."""
+    used, listed = used_codes(root), documented_codes(root)
+    problems = [f"error code {code} is not in docs/errors.md" for code in sorted(used - set(listed))]
+    problems += [f"docs/errors.md explains {code}, which no source uses" for code in sorted(set(listed) - used)]
+    return problems + [
+        f"docs/errors.md explains {code} twice" for code in sorted(set(listed)) if listed.count(code) > 1
+    ]
+
+
+def text_files(root: Path) -> Iterator[Path]:
+    """The project's own text files; symbolic links lead elsewhere, and built things are nobody's."""
+    for directory, below, files in os.walk(root):
+        below[:] = sorted(name for name in below if name not in GENERATED and (name == ".ci" or name[0] != "."))
+        for path in (Path(directory, name) for name in sorted(files)):
+            if path.suffix in TEXT and path.name != ".git" and not path.is_symlink():
+                yield path
+
+
+def words(root: Path) -> list[str]:
+    """No machine paths, no unfinished work, no check that does not check."""
+    problems = []
+    for path in text_files(root):
+        where = path.relative_to(root).as_posix()
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            problems += [
+                f"{where}:{number}: {why}: {line.strip()[:80]}"
+                for pattern, start, why in WORDS
+                if where.startswith(start) and re.search(pattern, line)
+            ]
+    return problems
+
+
+RULES = [error_codes, words]
