@@ -59,6 +59,8 @@ CELERY_TASK_IGNORE_RESULT = True
 # A worker that is stopped hard gives its running job back to the queue.
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# The worker logs where everything else of this host does.
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static"

@@ -31,10 +31,8 @@ def answer(conversation, inbound):
     settings = settings_of(conversation.tenant)
     parts = [greeting(settings, conversation.tenant)]
     if settings.enable_immediate_product_display:
-        parts += [
-            f"{product.name}: {product.price_cents / 100:.2f}"
-            for product in find_products(conversation.tenant, inbound.text)
-        ]
+        shown = find_products(conversation.tenant, inbound.text)
+        parts += [f"{product.name}: {product.price_cents / 100:.2f}" for product in shown]
     text = "\n".join(parts)
     if settings.enable_grounded_validation and not text.strip():
         validator_log.error("an empty answer to message %s", inbound.id)
