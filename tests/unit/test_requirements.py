@@ -20,7 +20,7 @@ WANTED = [
 def tree(tmp_path: Path) -> Path:
     """A project that asks for three things and claims two of them."""
     texts = {
-        "docs/requirements.md": "# R\n\n- **MNT-01** Enable [S3:1]\n- **STR-18** Full [S3:2]\n- **DRL-03** Time [S4:3]\n",
+        "docs/requirements.md": "# R\n\n- **MNT-01** Enable [S3:1]\n- **STR-18** Full [S3:2]\n- **DRL-03** Time\n",
         "roles/maintenance/meta/verbs.yml": "serves: [MNT-01]\nverbs: {}\n",
         "playbooks/full_rollback.yml": "---\n# Serves: STR-18, MNT-01\n- hosts: all\n",
     }
