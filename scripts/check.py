@@ -133,4 +133,6 @@ def main(groups: list[str]) -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    # A version manager's shim puts its own programs first when it starts this script.
+    os.environ["PATH"] = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
     sys.exit(main(sys.argv[1:]))
