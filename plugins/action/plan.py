@@ -34,6 +34,7 @@ class ActionModule(controller.EngineAction):
         wanted = str(args["restore_point"]) if mode in ("run", "preflight") else ""
         target = {"root": args["root"], "environment": args["environment"]}
         look = self.anchor("run_info", {**target, "run": args["run"], "restore_point": wanted}, variables)
+        _refuse_broken(args, look)
         known = controller.catalogue()
         hosts = controller.hosts(variables, known)
         if mode == "undo":
@@ -59,6 +60,7 @@ class ActionModule(controller.EngineAction):
             "changed": False,
             "run": run,
             "point": made.point,
+            "points": look["points"],
             "plan": of.to_dict(),
             "todo": [vars(step) for step in made.todo],
             "preflight": [{"component": component, "hosts": hosts[component]} for component in ready],
@@ -138,6 +140,17 @@ def _refuse_cut(variables: Mapping[str, Any]) -> None:
             hint="A rollback takes all hosts of its environment. For another set of hosts, use another inventory.",
             next="run the same command without " + " ".join(used),
             code="run-cut",
+        )
+
+
+def _refuse_broken(args: Mapping[str, Any], look: Mapping[str, Any]) -> None:
+    """What a restore point names is never deleted: with one that cannot be read, nothing may be."""
+    if args["strategy"] == "finalize" and look["broken"]:
+        raise PlanRefused(
+            f"Restore points that cannot be read: {', '.join(look['broken'])}. What they name is not known.",
+            hint="Fetch their copies from the object store, or move the files away.",
+            next="ansible-playbook status.yml",
+            code="manifest-unreadable",
         )
 
 

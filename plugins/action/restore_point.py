@@ -69,4 +69,10 @@ class ActionModule(controller.EngineAction):
         run = {"id": name, "change": name, "strategy": "capture", "reason": "", "operator": who["user"]}
         run.update(environment=args["environment"], host=who["host"], dir="", steps=[], undoes="")
         parts = [{"component": each, "hosts": hosts[each]} for each in captured]
-        return {"changed": False, "run": run, "created": canonical.utc(look["now"]), "parts": parts}
+        return {
+            "changed": False,
+            "run": run,
+            "created": canonical.utc(look["now"]),
+            "parts": parts,
+            "points": look["points"],
+        }

@@ -68,10 +68,15 @@ runs:
   type: list
   elements: str
 points:
-  description: Id, time, state and purpose of every restore point.
+  description: The manifests of all restore points, newest first.
   returned: always
   type: list
   elements: dict
+broken:
+  description: The names of restore points whose file cannot be trusted.
+  returned: always
+  type: list
+  elements: str
 point:
   description: The manifest of the restore point that was asked for.
   returned: always

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ..core import canonical, journal, lease, point
-from ..core.errors import BadInput, LockHeld
+from ..core.errors import BackupUnusable, BadInput, LockHeld
 from .store import Store
 
 # How a closed run leaves the environment: only a held one keeps its lock, for resume or undo.
@@ -90,7 +90,7 @@ def look(store: Store, run: str, wanted_point: str) -> dict[str, Any]:
     held = store.read_lease()
     runs = store.runs()
     name = run or (held.run if held and held.run in runs else (runs[-1] if runs else ""))
-    points = [point.unpack(store.point(each), each) for each in store.points()]
+    points, broken = _points(store, wanted_point)
     return {
         "lease": asdict(held) if held else {},
         "now": time.time(),
@@ -98,10 +98,27 @@ def look(store: Store, run: str, wanted_point: str) -> dict[str, Any]:
         "plan": store.plan(name) if name else {},
         "records": store.records(name) if name else [],
         "runs": runs,
-        "points": [{key: value[key] for key in ("id", "created", "good", "purpose")} for value in points],
+        "points": points,
+        "broken": broken,
         "point": point.choose(points, wanted_point, store.home.name) if wanted_point else {},
         "durations": _durations(store, runs[-5:]),
     }
+
+
+def _points(store: Store, wanted: str) -> tuple[list[point.Manifest], list[str]]:
+    """Every restore point, newest first, and the names of those that cannot be trusted.
+
+    Raises BackupUnusable for an untrusted one when one is asked for: an older one in its place would lose data.
+    """
+    points, broken = [], []
+    for name in reversed(store.points()):
+        try:
+            points.append(point.unpack(store.point(name), name))
+        except BackupUnusable:
+            if wanted in ("latest", name):
+                raise
+            broken.append(name)
+    return points, broken
 
 
 def _timed(

@@ -115,7 +115,8 @@ def status(look: Mapping[str, Any], of: Plan | None) -> str:
     held, records = look["lease"], look["records"]
     if of is None:
         newest = max((point["created"] for point in look["points"]), default="none")
-        return f"No run yet. Restore points: {len(look['points'])}, the newest of {newest}."
+        first = f"No run yet. Restore points: {len(look['points'])}, the newest of {newest}."
+        return "\n".join([first, *_broken(look)])
     opened, closed = journal.last(records, "opened"), journal.last(records, "closed")
     done = journal.done_steps(records)
     lines = [
@@ -131,6 +132,7 @@ def status(look: Mapping[str, Any], of: Plan | None) -> str:
         lines.append(
             _field("lock", f"{held['state']} by {holder['user']} on {holder['host']}, last sign of life {age} ago")
         )
+    lines += _broken(look)
     shown = since(records, of, look["now"])
     if shown:
         lines.append(shown)
@@ -158,6 +160,12 @@ def _point(point: Mapping[str, Any], now: float) -> str:
     if release:
         text += f", release {release.get('tag') or 'untagged'} ({release['commit'][:12]})"
     return text
+
+
+def _broken(look: Mapping[str, Any]) -> list[str]:
+    if not look["broken"]:
+        return []
+    return [_field("BROKEN", f"restore points that cannot be trusted: {', '.join(look['broken'])}")]
 
 
 def _names(steps: Sequence[Step]) -> list[str]:

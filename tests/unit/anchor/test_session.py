@@ -10,6 +10,7 @@ from ansible_collections.steady.rollback.plugins.module_utils.anchor import sess
 from ansible_collections.steady.rollback.plugins.module_utils.anchor.store import Store
 from ansible_collections.steady.rollback.plugins.module_utils.core import lease, point
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import (
+    BackupUnusable,
     BadInput,
     JournalBroken,
     LockHeld,
@@ -114,6 +115,18 @@ def test_restore_points_are_found_by_look(store: Store) -> None:
     assert session.look(store, "", "latest")["point"] == body
     with pytest.raises(TargetMissing, match="There is no restore point p2 for prod"):
         session.look(store, "", "p2")
+
+
+def test_a_changed_restore_point_is_refused_but_does_not_hide_the_others(store: Store) -> None:
+    body = {"id": "p1", "created": "2026-01-01", "good": True, "purpose": "pre_deploy", "environment": "prod"}
+    store.write_point("p1", point.pack(body))
+    store.write_point("p2", point.pack({**body, "id": "p2"}).replace(b"pre_deploy", b"pre_delete"))
+    look = session.look(store, "", "")
+    assert (look["points"], look["broken"]) == ([body], ["p2"])
+    assert session.look(store, "", "p1")["point"] == body
+    for wanted in ("p2", "latest"):
+        with pytest.raises(BackupUnusable, match="p2 was changed after it was written"):
+            session.look(store, "", wanted)
 
 
 def test_an_unknown_run_is_named_with_those_that_exist(store: Store) -> None:

@@ -103,12 +103,14 @@ def test_status_says_loudly_that_users_see_the_maintenance_page() -> None:
         "run": "r1",
         "records": records,
         "points": [],
+        "broken": ["r7"],
     }
     text = screens.status(look, of)
     fits(text, 15)
     assert "maintenance mode is ON since 50:00" in text
     assert "stopped by anna on ctl1, last sign of life 1:00 ago" in text
     assert "resume.yml" in text
+    assert "restore points that cannot be trusted: r7" in text
 
 
 def test_progress_counts_and_estimates() -> None:
