@@ -58,7 +58,9 @@ class EngineAction(ActionBase):
                 or getattr(result.get("exception"), "event", None)
                 or "The anchor host did not answer."
             )
-            raise Refused(text, hint=str(result.get("hint", "")), next=str(result.get("next", "")), code=code)
+            said = str(result.get("module_stderr", "")).strip().rpartition("\n")[2]
+            hint = str(result.get("hint") or (f"The anchor's Python said: {said}" if said else ""))
+            raise Refused(text, hint=hint, next=str(result.get("next", "")), code=code)
         return result
 
     @property
