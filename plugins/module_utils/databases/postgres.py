@@ -1,0 +1,90 @@
+# Copyright (c) steady.rollback developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One PostgreSQL server: connections and client programs. What is done with them is the business of its neighbours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.errors import DatabaseFailed
+from ..drivers import package, program
+
+# The options of a module that speaks to PostgreSQL (doc fragment: postgres).
+POSTGRES_OPTIONS: dict[str, dict[str, Any]] = {
+    "host": {"type": "str", "default": "127.0.0.1"},
+    "port": {"type": "int", "default": 5432},
+    "database": {"type": "str", "required": True},
+    "user": {"type": "str", "required": True},
+    "password": {"type": "str", "default": "", "no_log": True},
+    "sslmode": {
+        "type": "str",
+        "default": "verify-full",
+        "choices": ["disable", "prefer", "require", "verify-ca", "verify-full"],
+    },
+    "tools": {"type": "path", "default": ""},
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where PostgreSQL listens, and the role that speaks to it. ``tools`` is the directory of pg_dump, else PATH."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    sslmode: str
+    tools: str = ""
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Server:
+        """The server that a module's POSTGRES_OPTIONS name."""
+        return cls(*(params[name] for name in ("host", "port", "user", "password", "sslmode", "tools")))
+
+    @contextmanager
+    def connect(self, database: str, application: str = "rollback", **options: Any) -> Iterator[Any]:
+        """A connection in autocommit; whatever the server or the driver refuses is raised as DatabaseFailed."""
+        psycopg = package("psycopg", "python3-psycopg")
+        try:
+            with psycopg.connect(
+                host=self.host,
+                port=self.port,
+                user=self.user,
+                password=self.password or None,
+                sslmode=self.sslmode,
+                dbname=database,
+                application_name=application,
+                connect_timeout=5,
+                autocommit=True,
+                **options,
+            ) as connection:
+                yield connection
+        except psycopg.Error as error:
+            raise DatabaseFailed(
+                f"PostgreSQL at {self.host}:{self.port}, database {database!r}, role {self.user}: "
+                + " ".join(str(error).split()),
+                hint="Is the server up, and may this role do that?",
+                next=f"psql -h {self.host} -p {self.port} -U {self.user} -l",
+            ) from error
+
+    def program(self, name: str) -> str:
+        """The path of one of PostgreSQL's own programs."""
+        return program(name, "postgresql-client", self.tools)
+
+    def environment(self, database: str, application: str = "rollback") -> dict[str, str]:
+        """What a client program is started with: no password and no database name on a command line."""
+        return {
+            **os.environ,
+            "PGHOST": self.host,
+            "PGPORT": str(self.port),
+            "PGUSER": self.user,
+            "PGPASSWORD": self.password,
+            "PGSSLMODE": self.sslmode,
+            "PGDATABASE": database,
+            "PGAPPNAME": application,
+            "PGCONNECT_TIMEOUT": "5",
+        }
