@@ -202,10 +202,12 @@ def test_code_in_a_dump_gets_no_more_rights_than_the_owner(product: Cluster, buc
     """An index expression runs while it is built: as a superuser it could start programs on the server."""
     product.run(
         "wabot",
-        "CREATE FUNCTION evil(n bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN "
-        "EXECUTE 'COPY (SELECT 1) TO PROGRAM ''touch /tmp/owned'''; RETURN n; END $$",
-        "CREATE TABLE bait (n bigint); CREATE INDEX trap ON bait (evil(n)); INSERT INTO bait SELECT 1 WHERE false",
-        "ALTER TABLE bait OWNER TO wabot; ALTER FUNCTION evil OWNER TO wabot",
+        "CREATE FUNCTION evil() RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
+        "EXECUTE 'COPY (SELECT 1) TO PROGRAM ''touch /tmp/owned'''; END $$",
+        "CREATE FUNCTION innocent(n bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN "
+        "PERFORM public.evil(); RETURN n; END $$",
+        "CREATE TABLE bait (n bigint); CREATE INDEX trap ON bait (innocent(n)); INSERT INTO bait SELECT 1 WHERE false",
+        "ALTER TABLE bait OWNER TO wabot; ALTER FUNCTION innocent OWNER TO wabot",
         "SET session_replication_role TO replica; ALTER TABLE bait DISABLE TRIGGER ALL",
         "UPDATE pg_index SET indisready = false, indislive = false WHERE indexrelid = 'trap'::regclass",
         "INSERT INTO bait VALUES (1)",
@@ -241,7 +243,7 @@ def test_other_rows_than_the_restore_point_says_are_refused(product: Cluster, bu
     facts = captured(product, bucket)
     facts["tables"]["public.message"] = 1999
     bucket.put(backup.note_of(facts["key"]), json.dumps(facts).encode())
-    with pytest.raises(NotEffective, match="public.message has 2000 rows, not 1999"):
+    with pytest.raises(NotEffective, match="message has 2000 rows, not 1999"):
         restore.prepare(product.server, bucket, order(facts), dry_run=False)
     assert product.databases() == {"postgres", "wabot"}
 
@@ -269,12 +271,11 @@ def start_worker(cluster: Cluster, s3: dict[str, Any], wanted: restore.Order) ->
     return worker
 
 
-@pytest.mark.parametrize("moment", ["made", "filling", "indexing"])
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(("jobs", "moment"), [(1, "made"), (1, "filling"), (2, "indexing")])
 def test_killed_in_the_middle_then_run_again(
     product: Cluster, bucket: Bucket, s3: dict[str, Any], tmp_path: Path, moment: str, jobs: int
 ) -> None:
-    more = "INSERT INTO message (conversation_id, body) SELECT 1, repeat(n::text, 20) FROM generate_series(1, 60000) n"
+    more = "INSERT INTO message (conversation_id, body) SELECT 1, repeat(n::text, 20) FROM generate_series(1, 20000) n"
     product.run("wabot", more)
     facts = captured(product, bucket)
     wanted = order(facts, jobs=jobs, spool=str(tmp_path))
@@ -283,7 +284,7 @@ def test_killed_in_the_middle_then_run_again(
     seen = {
         "made": f"SELECT 1 FROM pg_database WHERE datname = '{side}'",
         "filling": f"SELECT 1 FROM pg_stat_activity WHERE datname = '{side}' AND query LIKE 'COPY public.message%'",
-        "indexing": f"SELECT 1 FROM pg_stat_activity WHERE datname = '{side}' AND query ~ '^(CREATE INDEX|ALTER TABLE)'",
+        "indexing": f"SELECT 1 FROM pg_stat_activity WHERE datname = '{side}' AND query ~ '^(CREATE IND|ALTER TAB)'",
     }[moment]
     with product.connect() as watching:
         wait_for(lambda: worker.poll() is not None or watching.execute(seen.encode()).fetchone())
