@@ -16,7 +16,7 @@ from ..core.errors import DriverMissing
 from ..drivers import package
 from ..storage.objects import open_store
 from . import backup as backups
-from . import contents, restore, sessions, source
+from . import contents, restore, sessions, settings, source
 from .postgres import MAINTENANCE, Server
 
 COUNTING = 10  # seconds for exact counts of the live rows; what is left over is estimated
@@ -49,7 +49,16 @@ def look(server: Server, s3: Mapping[str, Any], order: restore.Order, terms: Ter
     """{rows, loss}: with ``swaps`` all that a restore and a swap need, else only that the server can be worked with."""
     view = View(server, s3, order, terms)
     every = [view.server_answers, view.rights]
-    restoring = [view.tools, view.hindrances, view.transactions, view.names, view.space, view.target, view.age]
+    restoring = [
+        view.tools,
+        view.hindrances,
+        view.clothes,
+        view.transactions,
+        view.names,
+        view.space,
+        view.target,
+        view.age,
+    ]
     rows = looks.rows("postgres", *every, *(restoring if swaps else []))
     # A server that does not answer has said so in its row.
     answers = rows[0]["level"] == "ok"
@@ -119,9 +128,12 @@ class View:
             yield checks.ok("client programs", said)
 
     def hindrances(self) -> Iterator[checks.Check]:
-        """What no eviction ends: prepared transactions, replication slots, subscriptions."""
+        """What no eviction ends, and what the role may not copy to the database that comes in."""
         with self.server.connect(MAINTENANCE) as connection:
             found = sessions.hindrances(connection, [self.order.place.database])
+            forbidden = settings.refusals(connection, self.order.place.database)
+        for what, way_out in forbidden:
+            yield checks.fail("settings", f"this role may not copy the {what}", way_out, "clothes-refused")
         for each in found:
             what, _, way_out = each.partition(": ")
             yield checks.fail("database", f"it cannot be renamed because of {what}", way_out, "database-bound")

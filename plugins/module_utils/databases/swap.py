@@ -207,7 +207,7 @@ def _mark(way: Exchange, incoming: Mapping[str, Any]) -> dict[str, Any]:
     """
     now = time.time()
     times = {"replaced": canonical.utc(now), "until": canonical.utc(now + way.terms.keep_hours * 3600)}
-    kept = {"run": way.terms.run, "live": incoming["oid"], **times}
+    kept = {"run": way.terms.run, "live": int(incoming["oid"]), **times}
     mine = {key: value for key, value in incoming["mark"].items() if key != "kept"}
     if "restored" in mine:
         return {**mine["restored"], "kept": kept}
