@@ -52,7 +52,6 @@ def look(server: Server, s3: Mapping[str, Any], order: restore.Order, terms: Ter
     restoring = [
         view.tools,
         view.hindrances,
-        view.clothes,
         view.transactions,
         view.names,
         view.space,
@@ -131,9 +130,8 @@ class View:
         """What no eviction ends, and what the role may not copy to the database that comes in."""
         with self.server.connect(MAINTENANCE) as connection:
             found = sessions.hindrances(connection, [self.order.place.database])
-            forbidden = settings.refusals(connection, self.order.place.database)
-        for what, way_out in forbidden:
-            yield checks.fail("settings", f"this role may not copy the {what}", way_out, "clothes-refused")
+            for what, way_out in settings.refusals(connection, self.order.place.database):
+                yield checks.fail("settings", f"this role may not copy the {what}", way_out, "clothes-refused")
         for each in found:
             what, _, way_out = each.partition(": ")
             yield checks.fail("database", f"it cannot be renamed because of {what}", way_out, "database-bound")
