@@ -168,7 +168,9 @@ def refused(cluster: Cluster, code: str, *parts: str, **more: Any) -> RollbackEr
 def test_what_is_not_there_is_said(product: Cluster) -> None:
     product.run("wabot", "SET ROLE wabot", "CREATE TABLE era (name text)", "INSERT INTO era VALUES ('now')")
     refused(product, "not-prepared", GOOD)
-    assert not back(product)["changed"]
+    with pytest.raises(RollbackError, match="Nothing is kept of this change") as error:
+        back(product)
+    assert error.value.code == "nothing-kept"
     with pytest.raises(RollbackError, match="There is no database 'nope'") as error:
         forth(product, "nope")
     assert error.value.code == "database-missing"
