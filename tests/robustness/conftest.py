@@ -57,9 +57,9 @@ class Product:
         finally:
             connection.close()
 
-    def play(self, book: str, code: int = 0, **variables: str) -> str:
+    def play(self, book: str, code: int = 0, /, **variables: str) -> str:
         """Type a command; it has to end with ``code``."""
-        return playbooks.play(self.box, book, code=code, **variables)
+        return playbooks.play(self.box, book, code, **variables)
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,7 @@ def test_the_ladder_ends_at_the_rung_that_helps(on_v11: Product) -> None:
 
 
 def test_code_alone_is_refused_where_the_schema_cannot_serve_it(on_v2: Product) -> None:
-    said = on_v2.play("code-rollback", code=2, **CONFIRMED)
+    said = on_v2.play("code-rollback", 2, **CONFIRMED)
     assert "full-rollback.yml" in said
 
 
