@@ -29,24 +29,19 @@ def lane(step: Step, line: Timeline) -> Markup:
         edge = x + step.budget * scale
         if edge < LANE:
             parts.append(Markup('<path class="budget" d="M{0:.1f} 3v14"/>').format(edge))
-    return _svg(LANE, 20, f"{step.name}, {step.state}", parts, "lane")
+    return _svg(LANE, 20, f"{step.name}, {step.state}", parts, "lane", stretched=True)
 
 
 def axis(line: Timeline) -> Markup:
-    """The head of the timeline's lanes: minutes since the start."""
-    scale = LANE / max(line.seconds, 0.001)
-    parts = [_shade(line, scale)]
-    for second in _ticks(line.seconds, 5):
-        x = second * scale
-        parts.append(Markup('<path class="grid" d="M{0:.1f} 14v6"/>').format(x))
-        place = "start" if x < 12 else "end" if x > LANE - 20 else "middle"
-        parts.append(_text(x, 11, _clock(second), place))
-    return _svg(LANE, 20, "time since the start", parts, "lane")
+    """The head of the timeline's lanes: minutes since the start. No SVG: the lanes are stretched, text must not be."""
+    mark = Markup('<span style="left:{0:.2f}%">{1}</span>')
+    ticks = (mark.format(100 * second / max(line.seconds, 0.001), _clock(second)) for second in _ticks(line.seconds, 5))
+    return Markup('<div class="axis">{0}</div>').format(Markup("").join(ticks))
 
 
 def availability(view: View, line: Timeline) -> Markup:
     """Requests per time above, good and failed; latency below. The outage is shaded, the maintenance page is marked."""
-    left, right, top, middle, bottom = 44.0, 8.0, 20.0, 96.0, 186.0
+    left, right, top, middle, bottom = 50.0, 8.0, 20.0, 96.0, 186.0
     scale = (WIDE - left - right) / (view.end - view.start)
 
     def x(at: float) -> float:
@@ -147,9 +142,12 @@ def _text(x: float, y: float, words: str, anchor: str) -> Markup:
     return Markup('<text x="{0:.1f}" y="{1:.1f}" text-anchor="{2}">{3}</text>').format(x, y, anchor, words)
 
 
-def _svg(wide: float, tall: float, title: str, parts: Iterable[Markup], name: str) -> Markup:
-    return Markup('<svg class="{0}" viewBox="0 0 {1:g} {2:g}" role="img" aria-label="{3}">{4}</svg>').format(
-        name, wide, tall, escape(title), Markup("").join(parts)
+def _svg(
+    wide: float, tall: float, title: str, parts: Iterable[Markup], name: str, *, stretched: bool = False
+) -> Markup:
+    shape = Markup(' preserveAspectRatio="none"') if stretched else Markup("")
+    return Markup('<svg class="{0}" viewBox="0 0 {1:g} {2:g}"{3} role="img" aria-label="{4}">{5}</svg>').format(
+        name, wide, tall, shape, escape(title), Markup("").join(parts)
     )
 
 

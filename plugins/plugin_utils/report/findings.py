@@ -15,7 +15,7 @@ from typing import Any
 
 from .reading import Effect, items, mapping, moment, number, stamp, text, whole
 
-TABLES, FILES, JOBS, PROBES = 40, 24, 12, 12  # rows that a printed page has room for
+TABLES, KEPT, JOBS, PROBES = 16, 12, 12, 12  # rows that a printed page has room for
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ class Kept:
 
 @dataclass(frozen=True)
 class File:
+    """``path`` is relative to the directory of the run where it lies there."""
+
     host: str
     path: str
     sha256: str
@@ -190,17 +192,18 @@ def kept(effects: Sequence[Effect]) -> list[Kept]:
         for what in items(value) or ([value] if isinstance(value, str) and value else []):
             until = stamp(moment(effect.values.get("until")), "%Y-%m-%d %H:%M UTC")
             found[effect.host, text(what)] = Kept(text(what), effect.host, until)
-    return list(found.values())[:FILES]
+    return list(found.values())[:KEPT]
 
 
-def files(effects: Sequence[Effect]) -> list[File]:
-    """Everything that was written as evidence, with its hash."""
+def files(effects: Sequence[Effect], run: str) -> list[File]:
+    """Everything that was written as evidence in ``run``, with its hash."""
     found = []
     for effect in effects:
         for each in map(mapping, items(effect.values.get("files"))):
             if each.get("sha256"):
                 size = whole(each.get("bytes")) or 0
-                found.append(File(effect.host, text(each.get("path")), text(each["sha256"], 64), size))
+                path = text(each.get("path")).rpartition(f"/runs/{run}/")[2]
+                found.append(File(effect.host, path, text(each["sha256"], 64), size))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.steady.rollback.plugins.module_utils.core.canonical import duration
 
 from . import checklists, findings, outside, timeline
-from .reading import effects, items, mapping, moment, text
+from .reading import Effect, effects, items, mapping, moment, text
 
 HEADLINES = {
     "completed": "is complete",
@@ -87,7 +87,7 @@ class Report:
     files: list[findings.File]
     undelivered: list[str]
     warnings: list[str]
-    checklists: list[checklists.Group]
+    checklist: list[checklists.Group]
     success: list[checklists.Box]
     checkpoints: list[checklists.Checkpoint]
     commands: list[tuple[str, str]]
@@ -115,26 +115,28 @@ def tell(records: Sequence[Mapping[str, Any]], samples: Sequence[outside.Sample]
         data=data,
         jobs=findings.jobs(found),
         kept=findings.kept(found),
-        files=findings.files(found),
+        files=findings.files(found, head.run),
         undelivered=undelivered,
         warnings=[
             f"{text(row.get('host'), 60)} {text(row.get('component'), 60)}: {text(row.get('found'))}"
             for row in map(mapping, items(before.get("rows")))
             if row.get("level") == "warn"
         ],
-        checklists=checklists.document(proof),
+        checklist=checklists.document(proof),
         success=checklists.success(proof),
         checkpoints=checklists.checkpoints(proof),
         commands=_commands(head),
     )
 
 
-def _head(opened: Mapping[str, Any], records: Sequence[Mapping[str, Any]], found: Sequence[Any]) -> Head:
+def _head(opened: Mapping[str, Any], records: Sequence[Mapping[str, Any]], found: Sequence[Effect]) -> Head:
     closed = [record for record in records if record.get("kind") == "closed"]
     outcome = text(closed[-1].get("outcome"), 20) if closed else "not closed"
     strategy = text(opened.get("strategy"), 40)
     point = mapping(opened.get("point"))
-    switched = next((e.values for e in found if e.step in ("release.switch", "release.switch_back")), {})
+    switched: Mapping[str, Any] = next(
+        (e.values for e in found if e.step in ("release.switch", "release.switch_back")), {}
+    )
     return Head(
         run=text(opened.get("run"), 60),
         environment=text(opened.get("environment"), 60),
