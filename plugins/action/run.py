@@ -70,7 +70,7 @@ class ActionModule(controller.EngineAction):
         )
         left = sum(planned["durations"].get(each.name, each.budget) for each in todo[position:])
         self.show(screens.progress(step, len(planned["plan"]["steps"]), marked["seconds"], left))
-        return {"changed": False}
+        return {"changed": False, "hold": planned["run"]["environment"] if step.holds else ""}
 
     def _closed(
         self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
@@ -89,7 +89,7 @@ class ActionModule(controller.EngineAction):
             for host in variables["ansible_play_hosts_all"]
             if "ansible_failed_result" in variables["hostvars"][host]
         }
-        found = effects.culprit(failed)
+        found = effects.culprit(failed or _unreachable(planned, variables))
         records = [{"kind": "failed", **found}, {"kind": "closed", "outcome": "held"}]
         if found["code"] == "lock-lost":
             raise PlanRefused(found["message"], hint=found["hint"], next=found["next"], code="lock-lost")
@@ -110,6 +110,15 @@ class ActionModule(controller.EngineAction):
     ) -> dict[str, Any]:
         closed = self.anchor("run", {**base, "state": "closed", "records": records, "outcome": outcome}, variables)
         return {"changed": True, "records": closed["records"], "dir": closed["dir"], "outcome": outcome}
+
+
+def _unreachable(planned: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The hosts that did not answer, with what their connection said."""
+    found = {}
+    for step in planned["plan"]["steps"]:
+        results = controller.results(variables, step["component"], "effect", step["hosts"])
+        found.update({host: result for host, result in results.items() if result.get("unreachable")})
+    return found
 
 
 def _done(step: plan.Step, variables: Mapping[str, Any]) -> list[dict[str, Any]]:

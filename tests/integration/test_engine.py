@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,10 @@ REPO = Path(__file__).resolve().parents[2]
 COMPONENTS = yaml.safe_load((REPO / "tests/fixtures/engine/components.yml").read_text())
 VERB = """---
 - name: Leave a trace
-  ansible.builtin.shell:
-    cmd: |
-      test ! -e {world}/fail-{name}-{{{{ inventory_hostname }}}} || exit 1
-      echo {name} >> {world}/{{{{ inventory_hostname }}}}
-  changed_when: true
+  steady.rollback.trace:
+    world: {world}
+    host: "{{{{ inventory_hostname }}}}"
+    verb: {name}
   register: __{component}_effect
 """
 PREFLIGHT = """---
@@ -57,12 +57,15 @@ class World:
         home = tmp / "ansible_collections/steady/rollback"
         for name in ("plugins", "playbooks", "meta"):
             shutil.copytree(REPO / name, home / name)
+        shutil.copy(REPO / "tests/fixtures/engine/trace.py", home / "plugins/modules")
         shutil.copy(REPO / "galaxy.yml", home)
         for component, content in COMPONENTS.items():
             self._role(home / "roles" / component, component, content)
         (tmp / "toy.yml").write_text(STRATEGY)
+        (tmp / "far.yml").write_text(STRATEGY.replace("data.swap", "far.push"))
         hosts = {name: {"ansible_connection": "local"} for name in ("edge1", "db1", "ctl")}
-        groups = {"anchor": "ctl", "rollback_door": "edge1", "rollback_data": "db1"}
+        hosts["far1"] = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_common_args": "-oBatchMode=yes"}
+        groups = {"anchor": "ctl", "rollback_door": "edge1", "rollback_data": "db1", "rollback_far": "far1"}
         variables = {"rollback_environment": "toy", "rollback_dir": str(self.root), "rollback_confirmation": "toy/data"}
         variables["ansible_python_interpreter"] = sys.executable
         children = {group: {"hosts": {host: {}}} for group, host in groups.items()}
@@ -85,15 +88,34 @@ class World:
 
     def play(self, book: str, *args: str, rc: int = 0) -> str:
         """Run a playbook of the collection, or a file of this world."""
+        done = self.start(book, *args)
+        out = done.communicate(timeout=240)[0]
+        assert done.returncode == rc, out
+        return out
+
+    def start(self, book: str, *args: str) -> subprocess.Popen[str]:
+        """Begin a playbook; both its streams come as one."""
         target = str(self.tmp / book) if book.endswith(".yml") else f"steady.rollback.{book}"
         env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(self.tmp), "ANSIBLE_HOME": str(self.tmp / "home")}
-        env.update(ANSIBLE_LOCALHOST_WARNING="false", ANSIBLE_NOCOLOR="1")
-        done = subprocess.run(
+        env.update(ANSIBLE_LOCALHOST_WARNING="false", ANSIBLE_NOCOLOR="1", ANSIBLE_PIPELINING="1")
+        env.update(ANSIBLE_STDOUT_CALLBACK="steady.rollback.runbook")
+        return subprocess.Popen(
             ["ansible-playbook", "-i", str(self.tmp / "inventory.yml"), target, *args],
-            env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=120,
+            env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        assert done.returncode == rc, done.stdout + done.stderr
-        return done.stdout
+
+    def killed_in(self, verb: str, host: str, seconds: float) -> None:
+        """Run the strategy and kill its controller in the middle of a step, which goes on for ``seconds``."""
+        slow, began = self.traces / f"slow-{verb}-{host}", self.traces / f"began-{verb}-{host}"
+        slow.write_text(str(seconds))
+        run = self.start("toy.yml", *GO)
+        until = time.monotonic() + 120
+        while not began.exists():
+            assert time.monotonic() < until and run.poll() is None, run.communicate(timeout=10)
+            time.sleep(0.05)
+        run.kill()
+        run.wait()
+        slow.unlink()
 
     def trace(self, host: str) -> list[str]:
         """What happened on a host, in order."""
@@ -200,3 +222,22 @@ def test_status_and_unlock(world: World) -> None:
 def test_nothing_to_resume_is_said(world: World) -> None:
     world.play("toy.yml", *GO)
     assert "there is nothing to resume" in world.play("resume", rc=2)
+
+
+def test_a_killed_run_is_undone_after_its_orphan_has_ended(world: World) -> None:
+    world.killed_in("swap", "db1", 12)
+    assert world.trace("db1") == ["prepare"]
+    world.play("undo")
+    assert world.trace("db1") == ["prepare", "swap", "swap_back"]
+    assert world.trace("edge1") == ["close", "open"]
+
+
+def test_a_host_that_is_lost_half_way_holds_the_run_on_one_screen(world: World) -> None:
+    out = world.play("far.yml", "-e", "reason=drill", rc=2)
+    assert "far1 could not be reached in the middle of the step." in " ".join(out.split())
+    screen = out[out.index("FAILED at") :].rstrip().splitlines()
+    assert len(screen) <= 15
+    assert max(map(len, out.splitlines())) <= 80
+    assert [record["kind"] for record in world.journal()[-2:]] == ["failed", "closed"]
+    assert world.journal()[-2]["code"] == "host-unreachable"
+    assert world.journal()[-2]["host"] == "far1"
