@@ -79,7 +79,7 @@ class Builder:
 
     def check(self, release: Release) -> None:
         """Prove that the release can be used: its commands of ``checks`` end well."""
-        self._commands(release.path, self.recipe.checks, self.runner, "release-check-failed")
+        self._commands(release.path, self.recipe.checks, self.runner, code="release-check-failed")
 
     def _clear(self, path: Path, change: str) -> None:
         """Make room: what we left unfinished goes, what others left is kept under another name."""
@@ -103,7 +103,7 @@ class Builder:
         self.mirror.checkout(target.commit, path)
         if self.recipe.lock:
             self._install(path, target, runner)
-        self._commands(path, self.recipe.commands, runner, "release-build-failed")
+        self._commands(path, self.recipe.commands, runner, code="release-build-failed")
         # The first start of the services is part of the downtime: nothing is left to compile then.
         self._compile(path, runner)
         lock = self.home.lock_sha256(path)

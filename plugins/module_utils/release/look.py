@@ -85,8 +85,7 @@ def _bad(look: Look) -> Iterator[Check]:
         short = look.target.commit[:SHORT]
         found = f"{short} was left by the rollback {mark.get('change')}: {mark.get('reason') or 'no reason given'}."
         fix = f"rm {home.releases}/{short}.bad, once it is known to be good; or -e release_allow_bad=true"
-        row = checks.warn if look.allow_bad else checks.fail
-        yield row("target", found, fix, "release-bad")
+        yield Check("warn" if look.allow_bad else "fail", "target", found, fix, "release-bad")
 
 
 def _layout(look: Look) -> Iterator[Check]:

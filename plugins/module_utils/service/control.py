@@ -100,7 +100,7 @@ class Control:
                 unit,
                 f"{unit.name} did not end within {timeout:g} s; left: {left}.",
                 "It may still end a job. Wait and resume, or raise service_stop_timeout. It was not killed.",
-                "service-not-stopped",
+                code="service-not-stopped",
             )
 
     def _start(self, unit: Unit, timeout: float) -> None:
@@ -111,7 +111,7 @@ class Control:
             state = self.provider.state(unit)
             if not state.up or state.pid != pid:
                 raise self._failed(
-                    unit, f"{unit.name} ended right after its start: {state.word}.", "", "service-not-started"
+                    unit, f"{unit.name} ended right after its start: {state.word}.", code="service-not-started"
                 )
             time.sleep(POLL)
 
@@ -130,7 +130,7 @@ class Control:
                 unit,
                 f"{unit.name} still runs its old processes {timeout:g} s after its reload.",
                 "Set reload: restart for this unit.",
-                "service-not-reloaded",
+                code="service-not-reloaded",
             )
 
     def _healthy(self, unit: Unit, timeout: float) -> None:
@@ -149,12 +149,12 @@ class Control:
 
         if not self._until(unit, well, timeout):
             text = f"{unit.name} is not healthy after {timeout:g} s: {unit.health}: {said[0]}."
-            raise self._failed(unit, text, "", "service-not-healthy")
+            raise self._failed(unit, text, code="service-not-healthy")
 
     def _await(self, unit: Unit, so: Callable[[State], bool], timeout: float, what: str) -> None:
         if not self._until(unit, so, timeout):
             word = self.provider.state(unit).word
-            raise self._failed(unit, f"{unit.name} {what} within {timeout:g} s: {word}.", "", "service-not-started")
+            raise self._failed(unit, f"{unit.name} {what} within {timeout:g} s: {word}.", code="service-not-started")
 
     def _until(self, unit: Unit, so: Callable[[State], bool], timeout: float) -> bool:
         end = time.monotonic() + timeout
@@ -172,7 +172,7 @@ class Control:
     def _pids(self) -> dict[str, dict[str, int]]:
         return {"pids": {unit.name: self.provider.state(unit).pid for unit in self.units}}
 
-    def _failed(self, unit: Unit, message: str, hint: str, code: str) -> NotEffective:
+    def _failed(self, unit: Unit, message: str, hint: str = "", *, code: str) -> NotEffective:
         """An error with the end of the service's log, without secrets."""
         log = redact.redact(self.provider.log(unit), self.secrets).splitlines()[-LOG_LINES:]
         said = "\n".join(["The end of its log:", *log]) if log else "It has written no log."
