@@ -65,7 +65,7 @@ class ActionModule(controller.EngineAction):
                 code="run-unfinished",
             )
         who = controller.holder()
-        name = canonical.run_id(look["now"], "") + args["purpose"].replace("_", "-")
+        name = f"{canonical.stamp(look['now'])}-{args['purpose'].replace('_', '-')}"
         run = {"id": name, "change": name, "strategy": "capture", "reason": "", "operator": who["user"]}
         run.update(environment=args["environment"], host=who["host"], dir="", steps=[], undoes="")
         parts = [{"component": each, "hosts": hosts[each]} for each in captured]
