@@ -133,7 +133,7 @@ class View:
             for what, way_out in settings.refusals(connection, self.order.place.database):
                 yield checks.fail("settings", f"this role may not copy the {what}", way_out, "clothes-refused")
         for each in found:
-            what, _, way_out = each.partition(": ")
+            what, _colon, way_out = each.partition(": ")
             yield checks.fail("database", f"it cannot be renamed because of {what}", way_out, "database-bound")
 
     def transactions(self) -> Iterator[checks.Check]:

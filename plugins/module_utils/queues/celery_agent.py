@@ -289,7 +289,8 @@ def serve(agent_name: str) -> None:
             answer = {"ok": getattr(agent, request.pop("do"))(**request)}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), file=answers, flush=True)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
 
 
 if __name__ == "__main__":
