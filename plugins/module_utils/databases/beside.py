@@ -40,16 +40,16 @@ def live(guard: Any, database: str) -> dict[str, Any]:
     return found
 
 
-def create(guard: Any, database: str, like: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+def create(guard: Any, database: str, like: Mapping[str, Any], made: Mapping[str, Any], template: str) -> None:
     """An empty database like another one; it says at once that it is unfinished."""
-    _create(guard, database, like, made, _locale(like))
+    _create(guard, database, like, made, [_template(template), *_locale(like)])
 
 
 def copy(guard: Any, database: str, like: Mapping[str, Any], made: Mapping[str, Any], *, method: str) -> None:
     """A copy of ``like``, in which nobody may be. ``method``: clone (shares blocks) or copy."""
     sql = package("psycopg.sql", "python3-psycopg")
     guard.execute("SELECT set_config(name, %s, false) FROM pg_settings WHERE name = 'file_copy_method'", [method])
-    words = [sql.SQL("TEMPLATE {}").format(sql.Identifier(like["datname"]))]
+    words = [_template(like["datname"])]
     words += [sql.SQL("STRATEGY file_copy")] if guard.info.server_version >= 150000 else []
     _create(guard, database, like, made, words)
 
@@ -112,6 +112,11 @@ def drop_unfinished(server: Server, guard: Any, database: str) -> None:
     guard.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
 
 
+def _template(database: str) -> Any:
+    sql = package("psycopg.sql", "python3-psycopg")
+    return sql.SQL("TEMPLATE {}").format(sql.Identifier(database))
+
+
 def _locale(like: Mapping[str, Any]) -> list[Any]:
     """What makes an empty database sort and compare as the old one. Columns differ between versions."""
     sql = package("psycopg.sql", "python3-psycopg")
@@ -122,7 +127,7 @@ def _locale(like: Mapping[str, Any]) -> list[Any]:
         words.update({"ICU_RULES": like["daticurules"]} if like.get("daticurules") else {})
     elif like.get("datlocprovider") == "b":
         words.update({"LOCALE_PROVIDER builtin BUILTIN_LOCALE": locale})
-    return [sql.SQL("TEMPLATE template0")] + [sql.SQL(w + " {}").format(sql.Literal(v)) for w, v in words.items()]
+    return [sql.SQL(word + " {}").format(sql.Literal(value)) for word, value in words.items()]
 
 
 def _mark(comment: str | None) -> dict[str, Any]:
