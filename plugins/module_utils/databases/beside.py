@@ -46,11 +46,12 @@ def create(guard: Any, database: str, like: Mapping[str, Any], made: Mapping[str
 
 
 def copy(guard: Any, database: str, like: Mapping[str, Any], made: Mapping[str, Any], *, method: str) -> None:
-    """A copy of ``like``, in which nobody may be. ``method``: clone (shares blocks) or copy."""
+    """A copy of ``like``, in which nobody may be; it stays closed. ``method``: clone (shares blocks) or copy."""
     sql = package("psycopg.sql", "python3-psycopg")
     guard.execute("SELECT set_config(name, %s, false) FROM pg_settings WHERE name = 'file_copy_method'", [method])
     words = [_template(like["datname"])]
     words += [sql.SQL("STRATEGY file_copy")] if guard.info.server_version >= 150000 else []
+    words.append(sql.SQL("ALLOW_CONNECTIONS false"))
     _create(guard, database, like, made, words)
 
 
@@ -87,11 +88,13 @@ def rename(guard: Any, database: str, name: str) -> None:
 
 
 def unfinished(server: Server, found: Mapping[str, Any]) -> bool:
-    """Whether a database says that it is not complete, or was left between its creation and its mark."""
+    """Whether a database of ours says that it is not complete, or was left between its creation and its mark."""
     if found["mark"]:
         return found["mark"].get("complete") is False
-    if found["comment"] or not found["datallowconn"]:
+    if found["comment"]:
         return False
+    if not found["datallowconn"]:  # a copy is made closed
+        return True
     with server.connect(found["datname"]) as connection:
         return not contents.tables(connection)
 
