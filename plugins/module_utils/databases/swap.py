@@ -164,8 +164,8 @@ def _exchange(connection: Any, server: Server, way: Exchange, seen: Rows) -> dic
             with connection.transaction():
                 # What this role may not copy shows before anybody is turned away.
                 settings.dress(connection, way.live, way.incoming)
-                start = time.monotonic()
                 with sessions.ending(server, both, application(way.terms.change)) as ended:
+                    start = time.monotonic()
                     beside.rename(connection, way.live, way.outgoing)
                     beside.rename(connection, way.incoming, way.live)
                 _note(connection, way, seen)
