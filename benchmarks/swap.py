@@ -51,8 +51,8 @@ def main() -> None:
         cluster, process = fixtures.start_cluster(Path(directory))
         try:
             cluster.create()
-            for statement in FILL.format(rows=asked.megabytes * ROWS_OF_A_MEGABYTE).split(";\n"):
-                cluster.run("wabot", statement)
+            filling = FILL.format(rows=asked.megabytes * ROWS_OF_A_MEGABYTE).strip().split(";\n")
+            cluster.run("wabot", "SET statement_timeout = 0", *filling)
             (size,) = cluster.run("wabot", "SELECT pg_database_size('wabot') / 1000000")[0]
             print(f"database of {size} MB, {asked.clients} clients that connect for every query", flush=True)
             switched(cluster, asked.turns, asked.clients)

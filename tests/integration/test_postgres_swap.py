@@ -341,7 +341,7 @@ def test_verify_sees_a_database_that_takes_no_writes(ready: Cluster) -> None:
 
 def test_preflight_names_what_may_not_be_copied(ready: Cluster) -> None:
     with ready.server.connect("postgres") as connection:
-        assert settings.refusals(connection, "wabot") == []
+        assert settings.forbidden(connection, "wabot") == []
     ready.run(
         "postgres",
         "CREATE ROLE auditor",
@@ -353,7 +353,7 @@ def test_preflight_names_what_may_not_be_copied(ready: Cluster) -> None:
     )
     try:
         with ready.server.connect("postgres") as connection:
-            found = dict(settings.refusals(connection, "wabot"))
+            found = {row.found.partition("copy the ")[2]: row.fix for row in settings.forbidden(connection, "wabot")}
         assert found == {
             "settings of role auditor": "GRANT auditor TO rollback",
             "parameter log_statement": "GRANT SET ON PARAMETER log_statement TO rollback",
