@@ -39,7 +39,9 @@ _SETTINGS: dict[str, Any] = {
 
 
 def _render(name: str, report: story.Report, environment: jinja2.Environment) -> str:
-    environment.filters.update(took=story.took, spelled=story.spelled, stamp=reading.stamp, percent=_percent, ms=_ms)
+    environment.filters.update(
+        took=story.took, spelled=story.spelled, stamp=reading.stamp, percent=_percent, count=_count, ms=_ms
+    )
     return environment.get_template(name).render(r=report, charts=charts)
 
 
@@ -49,6 +51,10 @@ def _plain(value: Any) -> Any:
         inert = " ".join(value.splitlines()).replace("<", "&lt;").replace("|", "\\|").replace("`", "'")
         return Markup(inert)  # noqa: S704 - of Markdown, and just made inert
     return value
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
 
 
 def _percent(ratio: float | None) -> str:
