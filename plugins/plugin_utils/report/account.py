@@ -10,7 +10,7 @@ from typing import Any
 
 from .reading import Effect, items, mapping, moment, number, text, whole
 
-SHOWN = 16  # tables that a printed page has room for
+SHOWN = 12  # tables that a printed page has room for
 SWAPS = ("postgres.swap", "postgres.swap_back")
 
 
@@ -32,13 +32,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Data:
-    """What was given up between ``start`` and ``end``. ``tables`` are those that differ; ``rows`` is None when nobody
-    counted; ``notes`` say what is not known or not kept."""
+    """What was given up between ``start`` and ``end``.
+
+    ``tables`` are those that differ most, ``hidden`` more differ too; ``rows`` is None when nobody counted; ``notes``
+    say what is not known or not kept.
+    """
 
     minutes: float | None
     start: float | None
     end: float | None
     tables: list[Table]
+    hidden: int
     unchanged: int
     rows: int | None
     recovery: str
@@ -71,6 +75,7 @@ def data(effects: Sequence[Effect], loss: Mapping[str, Any], taken: float | None
         start=start,
         end=end,
         tables=sorted(differing, key=lambda each: (each.difference, each.name))[:SHOWN],
+        hidden=max(0, len(differing) - SHOWN),
         unchanged=len(tables) - len(differing),
         rows=rows if None in counted else sum(count for count in counted if count),
         recovery=text(ledger.get("recovery"), 60),

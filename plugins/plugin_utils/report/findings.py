@@ -15,7 +15,7 @@ from typing import Any
 
 from .reading import Effect, items, mapping, moment, number, stamp, text, whole
 
-KEPT, JOBS, PROBES = 12, 12, 12  # rows that a printed page has room for
+KEPT, JOBS, PROBES = 12, 8, 20  # rows that a printed page has room for
 UNTIL = "until %Y-%m-%d %H:%M UTC"
 
 
@@ -35,6 +35,8 @@ class Probe:
 
 @dataclass(frozen=True)
 class Gate:
+    """``hidden`` passing probes are left out of ``probes`` for want of room."""
+
     step: str
     place: str
     verdict: str
@@ -42,6 +44,7 @@ class Gate:
     started: float | None
     seconds: float | None
     probes: list[Probe]
+    hidden: int
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,15 @@ class File:
 
 
 def gates(effects: Sequence[Effect]) -> list[Gate]:
-    """Every gate that was measured, in order."""
+    """Every gate that was measured, in order. Probes that do not pass are always shown."""
     found = []
+    room = PROBES
     for effect in effects:
         values = effect.values
         if "verdict" in values and "probes" in values:
+            probes = [_probe(mapping(each)) for each in items(values["probes"])]
+            shown = [each for i, each in enumerate(probes) if i < room or each.verdict != "pass"][:PROBES]
+            room = max(1, room - len(shown))
             found.append(
                 Gate(
                     step=effect.step,
@@ -86,7 +93,8 @@ def gates(effects: Sequence[Effect]) -> list[Gate]:
                     reason=text(values.get("reason"), 200),
                     started=moment(values.get("started")),
                     seconds=number(values.get("seconds")),
-                    probes=[_probe(mapping(each)) for each in items(values["probes"])[:PROBES]],
+                    probes=shown,
+                    hidden=len(probes) - len(shown),
                 )
             )
     return found

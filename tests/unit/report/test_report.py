@@ -226,7 +226,7 @@ def changed(value: Any, path: tuple[Any, ...], to: Any) -> Any:
     return [changed(each, path[1:], to) if i == path[0] else each for i, each in enumerate(value)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_a_journal_with_anything_anywhere_gives_a_whole_and_inert_report(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(JOURNALS)))
@@ -241,7 +241,7 @@ def test_a_journal_with_anything_anywhere_gives_a_whole_and_inert_report(data: s
     assert "<script" not in files["report.md"].lower()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(SITES) | WORDS, VALUES, max_size=6), max_size=6), st.lists(VALUES))
 def test_records_of_any_shape_give_a_whole_and_inert_report(any_records: list[Any], samples: list[Any]) -> None:
     files = render.files(any_records, [json.dumps(each) for each in samples])
