@@ -137,8 +137,9 @@ def kept(effects: Sequence[Effect]) -> list[Kept]:
         value = values.get("kept")
         until = stamp(moment(values.get("until")), UNTIL)
         named = [(text(what), until) for what in items(value) or [value] if isinstance(what, str) and what]
-        if replaced := release(values.get("replaced")):
-            named.append((f"release {replaced}", ""))
+        # Switching back names the same release: the one that was replaced is live again.
+        if (old := release(values.get("replaced"))) and old != release(values):
+            named.append((f"release {old}", ""))
         for each in map(mapping, items(values.get("stays"))):
             named.append((_thing(each), stamp(moment(each.get("until")), UNTIL) or text(each.get("why"), 120)))
         for what, time in named:

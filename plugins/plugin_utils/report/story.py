@@ -142,9 +142,11 @@ def _head(opened: Mapping[str, Any], records: Sequence[Mapping[str, Any]], found
     else:
         title = f"{plain} of {environment}" if strategy == "finalize" else f"{plain} rollback of {environment}"
     point = mapping(opened.get("point"))
+    back = findings.release(point)
     switched: Mapping[str, Any] = next(
         (e.values for e in found if e.step in ("release.switch", "release.switch_back")), {}
     )
+    origin, target = findings.release(switched.get("replaced")), findings.release(switched) or ("" if undoes else back)
     return Head(
         run=text(opened.get("run"), 60),
         environment=environment,
@@ -159,8 +161,8 @@ def _head(opened: Mapping[str, Any], records: Sequence[Mapping[str, Any]], found
         undoes=undoes,
         point=text(point.get("id"), 60),
         point_taken=moment(point.get("created")),
-        origin=findings.release(switched.get("replaced")),
-        target=findings.release(switched or ({} if undoes else point)),
+        origin=origin if origin != target else back,
+        target=target,
         journal=text(records[-1].get("prev"), 64) if records else "",
     )
 

@@ -143,6 +143,20 @@ def test_a_held_run_says_where_it_stopped_and_ticks_nothing_that_is_not_so() -> 
     assert "still down" in words
 
 
+def test_an_undo_goes_from_the_restored_release_to_the_replaced_one() -> None:
+    full = records("full")
+    steps = [{"n": 1, "name": "release.switch_back", "hosts": ["app1"], "budget": 10, "inverse": "release.switch"}]
+    switch = next(r for r in full if r["kind"] == "done" and r["step"] == "release.switch")["effects"]["app1"]
+    replaced = switch["replaced"]
+    undo = {**full[0], "strategy": "undo", "undoes": "r1", "plan": {"steps": steps}, "preflight": {}}
+    effect = {"changed": True, **replaced, "replaced": replaced}
+    done = {"kind": "done", "n": 1, "step": "release.switch_back", "seconds": 1.0, "effects": {"app1": effect}}
+    told = story.tell([undo, {**done, "at": full[0]["at"]}, {"kind": "closed", "outcome": "undone"}])
+    assert told.head.title == "Undo of run r1 on production"
+    assert (told.head.origin, told.head.target) == ("v1 (3f2a9c41d07b)", "v2 (b81e4d70932c)")
+    assert told.kept == []
+
+
 def test_a_prober_outside_is_believed_before_the_maintenance_page() -> None:
     full = records("full")
     start = story.tell(full).timeline.start
