@@ -1,6 +1,9 @@
 # Copyright (c) steady.rollback developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reports of two journals of the product, and of journals of any shape."""
+"""Reports of two journals of the product, and of journals of any shape.
+
+The lines of ``fixtures/report`` are made by ``core.journal.encode``, with effects as the modules return them.
+"""
 
 from __future__ import annotations
 
