@@ -12,7 +12,6 @@ import yaml
 
 HEADER = "# GNU General Public License v3.0+"
 STAGE_KINDS = {"capture": "capture", "preflight": "preflight"}
-STAGES = {"capture", "preflight", "prepare", "verify", "finalize"}
 VERB_KEYS = {"does", "budget", "inverse", "notice", "rolling", "confirm"}
 TASK_LINES, MODULE_LINES, LIBRARY_LINES = 40, 60, 200
 
@@ -80,14 +79,14 @@ def argument_specs(root: Path) -> list[str]:
 
 
 def verb_files(root: Path) -> list[str]:
-    """meta/verbs.yml names every acting verb, with its budget, and inverses that undo each other."""
+    """meta/verbs.yml names every verb, with its budget, and inverses that undo each other."""
     problems = []
     for role in roles(root):
         meta = load(role / "meta" / "verbs.yml") or {}
         known = meta.get("verbs") or {}
         if not meta.get("serves"):
             problems.append(f"{role.name}: meta/verbs.yml serves no requirement")
-        problems += [f"{role.name}: {name} is not in meta/verbs.yml" for name in verbs(role) - STAGES - set(known)]
+        problems += [f"{role.name}: {name} is not in meta/verbs.yml" for name in verbs(role) - set(known)]
         problems += [f"{role.name}: verb {name} has no tasks file" for name in set(known) - verbs(role)]
         for name, verb in known.items():
             problems += [f"{role.name}.{name}: unknown key {key}" for key in set(verb) - VERB_KEYS]
