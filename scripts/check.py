@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".cache" / "check"
-LIBRARY = "ansible_collections.steady.rollback.plugins.module_utils"
+PLUGINS = "ansible_collections.steady.rollback.plugins"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def pytest(group: str, arguments: str) -> Check:
 CHECKS = [
     Check("lint", "style", "ruff check ."),
     Check("lint", "format", "ruff format --check ."),
-    Check("lint", "types", f"mypy -p {LIBRARY}"),
+    Check("lint", "types", f"mypy -p {PLUGINS}"),
+    Check("lint", "types of the scripts", "mypy scripts"),
     Check("lint", "contracts", "env PYTHONPATH=. lint-imports --config ../pyproject.toml", "collections"),
     Check("lint", "spelling", "codespell"),
     Check("lint", "shell", "scripts/shellcheck"),

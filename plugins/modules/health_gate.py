@@ -273,62 +273,14 @@ captured_host:
 
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import GateFailed
 from ansible_collections.steady.rollback.plugins.module_utils.entry import Call, Outcome, run
-from ansible_collections.steady.rollback.plugins.module_utils.gates import gate
+from ansible_collections.steady.rollback.plugins.module_utils.gates import gate, spec
 from ansible_collections.steady.rollback.plugins.module_utils.gates.verdict import PASS, Rule
 
-NEEDS = {
-    "http": ["url"],
-    "tcp": ["host", "port"],
-    "command": ["argv"],
-    "sql": ["query", "host", "database", "user"],
-    "redis": ["url"],
-    "log_count": ["path", "pattern"],
-}
-TEXT = ("url", "host", "version", "query", "database", "user", "pattern", "list")
-PROBE = {
-    **{name: {"type": "str"} for name in TEXT},
-    **{name: {"type": "path"} for name in ("ca_file", "cwd", "env_file", "path")},
-    **{name: {"type": "dict"} for name in ("headers", "body", "stdout")},
-    **{name: {"type": "list", "elements": "int"} for name in ("status", "rc")},
-    **{name: {"type": "int"} for name in ("port", "offset", "last_lines")},
-    **{name: {"type": "int", "default": 0} for name in ("max_matches", "min_lines")},
-    **{name: {"type": "float"} for name in ("timeout", "last_seconds")},
-    "name": {"type": "str", "required": True},
-    "kind": {"type": "str", "required": True, "choices": list(NEEDS)},
-    "method": {"type": "str", "default": "GET", "choices": ["GET", "HEAD", "POST"]},
-    "version_path": {"type": "str", "default": "version"},
-    "verify": {"type": "bool", "default": True},
-    "argv": {"type": "list", "elements": "str"},
-    "sslmode": {
-        "type": "str",
-        "default": "verify-full",
-        "choices": ["disable", "prefer", "require", "verify-ca", "verify-full"],
-    },
-    "expected": {"type": "raw"},
-    "secret_headers": {"type": "dict", "no_log": True},
-    "password": {"type": "str", "no_log": True},
-}
-PROBES = {
-    "type": "list",
-    "elements": "dict",
-    "required": True,
-    "options": PROBE,
-    "required_if": [("kind", kind, needed) for kind, needed in NEEDS.items()],
-}
-RULE = {
-    "consecutive": {"type": "int", "default": 3},
-    "interval": {"type": "float", "default": 1.0},
-    "timeout": {"type": "float", "default": 60.0},
-    "window": {"type": "float", "default": 0.0},
-    "min_samples": {"type": "int", "default": 1},
-    "max_error_ratio": {"type": "float"},
-    "max_p95_ms": {"type": "float"},
-}
 MODE = {"type": "str", "default": "gate", "choices": ["gate", "baseline", "definitions"]}
 
 
 def do(call: Call) -> Outcome:
-    rule = Rule(**{name: call.params[name] for name in RULE})
+    rule = Rule(**{name: call.params[name] for name in spec.RULE})
     probes = call.params["probes"]
     if call.dry_run or call.params["mode"] == "definitions":
         return Outcome(False, {"rows": [row.row() for row in gate.definitions(probes, rule, call.params["from"])]})
@@ -348,7 +300,7 @@ def do(call: Call) -> Outcome:
 
 
 def main() -> None:
-    run(do, argument_spec={"probes": PROBES, **RULE, "from": {"type": "str", "default": ""}, "mode": MODE})
+    run(do, argument_spec={"probes": spec.PROBES, **spec.RULE, "from": {"type": "str", "default": ""}, "mode": MODE})
 
 
 if __name__ == "__main__":

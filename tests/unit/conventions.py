@@ -120,7 +120,11 @@ def results(root: Path) -> list[str]:
             wanted = f"__{role.name}_{STAGE_KINDS.get(verb, 'effect')}"
             pattern = f"{verb}_*.yml" if dispatches(role, verb) else f"{verb}.yml"
             for path in sorted((role / "tasks").glob(pattern)):
-                found = [task["register"] for task in tasks(load(path)) if task.get("register") == wanted]
+                found = [
+                    task
+                    for task in tasks(load(path))
+                    if task.get("register") == wanted or wanted in task.get("ansible.builtin.set_fact", {})
+                ]
                 if len(found) != 1:
                     problems.append(f"{role.name}/tasks/{path.name}: registers {wanted} {len(found)} times, not once")
     return problems
@@ -212,6 +216,16 @@ def library(root: Path) -> list[str]:
     return problems
 
 
+def core(root: Path) -> list[str]:
+    """The core knows no other room: what it decides is tested without any of them."""
+    problems = []
+    for path in sorted((root / "plugins" / "module_utils" / "core").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.level > 1 or "ansible_collections" in (node.module or "")):
+                problems.append(f"core/{path.name}:{node.lineno}: imports from another room")
+    return problems
+
+
 def plays(root: Path) -> list[str]:
     """Every play stops all hosts at the first failure, and none hides one."""
     problems = []
@@ -244,4 +258,4 @@ def shims(root: Path) -> list[str]:
     return problems
 
 
-RULES = [argument_specs, verb_files, readmes, results, task_files, variable_names, modules, library, plays, shims]
+RULES = [argument_specs, verb_files, readmes, results, task_files, variable_names, modules, library, core, plays, shims]

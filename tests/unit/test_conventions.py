@@ -127,6 +127,7 @@ BROKEN = [
     ("library", LIBRARY, HEADER + "pass\n" * 201, "201 lines of code, more than 200"),
     ("library", LIBRARY, HEADER + "module.fail_json()\n", "libraries raise"),
     ("library", LIBRARY, HEADER + "from ansible.module_utils import basic\n", "imports Ansible"),
+    ("core", "plugins/module_utils/core/a.py", "from ..doors import Stuck\n", "imports from another room"),
     ("plays", "playbooks/open_door.yml", "- hosts: all\n", "without any_errors_fatal"),
     ("plays", "playbooks/open_door.yml", "- tasks: [{block: [{ignore_errors: true}]}]", "a failure is handled"),
     ("shims", "playbooks/close_door.yml", "[]", "close-door.yml is missing at the root"),

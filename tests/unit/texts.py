@@ -37,7 +37,7 @@ def literals(node: ast.AST | None) -> set[str]:
 
 
 def used_codes(root: Path) -> set[str]:
-    """Every error code in the sources: on a class, as keyword `code`, or by position in a preflight row."""
+    """Every error code in the sources: on a class, as keyword or key `code`, or by position in a preflight row."""
     found: set[str] = set()
     for path in sorted((root / "plugins").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -45,8 +45,14 @@ def used_codes(root: Path) -> set[str]:
                 for item in node.body:
                     if isinstance(item, ast.Assign) and any(getattr(name, "id", "") == "code" for name in item.targets):
                         found |= literals(item.value)
+            elif isinstance(node, ast.Dict):
+                for key, value in zip(node.keys, node.values):
+                    if isinstance(key, ast.Constant) and key.value == "code":
+                        found |= literals(value)
             elif isinstance(node, ast.Call):
                 found.update(*(literals(word.value) for word in node.keywords if word.arg == "code"))
+                if len(node.args) > 1 and isinstance(node.args[0], ast.Constant) and node.args[0].value == "code":
+                    found |= literals(node.args[1])  # result.get("code", "task-failed")
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 if name in POSITION and len(node.args) > POSITION[name]:
                     found |= literals(node.args[POSITION[name]])
