@@ -39,4 +39,11 @@ options:
     type: str
     choices: [pattern, database]
     default: pattern
+  command:
+    description:
+      - Django command that is run after the keys were removed, for example V([clear_cache]). Empty means none.
+      - Such a command empties the whole database, so job queues are looked for in all of it.
+    type: list
+    elements: str
+    default: []
 """

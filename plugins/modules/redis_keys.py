@@ -25,12 +25,6 @@ options:
       - Whether it is an error when keys are there again afterwards. Right while the services are stopped.
     type: bool
     default: true
-  command:
-    description:
-      - Django command that is run afterwards, for example V([clear_cache]). Empty means none.
-    type: list
-    elements: str
-    default: []
   project:
     description:
       - Directory of the release whose O(command) is run.
@@ -74,7 +68,7 @@ from ansible_collections.steady.rollback.plugins.module_utils.django_command imp
 def do(call: entry.Call) -> entry.Outcome:
     p = call.params
     cache = redis.Cache(redis.url_of(p["url"], p["env_file"], p["variable"]))
-    facts = redis.flush(cache, p["patterns"], p["mode"], p["require_empty"], call.dry_run)
+    facts = redis.flush(cache, p["patterns"], p["mode"], p["require_empty"], call.dry_run, command=bool(p["command"]))
     if p["command"] and not call.dry_run:
         Project(p["project"], p["env_file"], user=p["user"]).manage(*p["command"])
     return entry.Outcome(facts.pop("changed") or bool(p["command"]), facts)
@@ -83,7 +77,6 @@ def do(call: entry.Call) -> entry.Outcome:
 SPEC = {
     **redis.CACHE_OPTIONS,
     "require_empty": {"type": "bool", "default": True},
-    "command": {"type": "list", "elements": "str", "default": []},
     "project": {"type": "path", "default": ""},
     "user": {"type": "str", "default": ""},
 }

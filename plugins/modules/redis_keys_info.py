@@ -74,7 +74,7 @@ def do(call: entry.Call) -> entry.Outcome:
         return redis.Cache(redis.url_of(p["url"], p["env_file"], p["variable"]))
 
     def preflight() -> list[Check]:
-        return redis.preflight(cache(), p["patterns"], p["mode"])
+        return redis.preflight(cache(), p["patterns"], p["mode"], command=bool(p["command"]))
 
     if p["stage"] == "preflight":
         return entry.Outcome(False, {"rows": rows("cache", preflight)})

@@ -44,9 +44,15 @@ def _problems(options: Mapping[str, Any], hostvars: Mapping[str, Any]) -> list[s
             try:
                 given[name] = hostvars[name]
             except AnsibleError as error:
-                found.append(f"{name} cannot be evaluated: {error}")
+                if not _comes_later(str(error), options):
+                    found.append(f"{name} cannot be evaluated: {error}")
     # Values that reach back into the run (the restore point, the run itself) are known only once it has begun.
     late = {name for name, text in ((n, str(v)) for n, v in given.items()) if "rollback_point" in text}
     spec = {name: option for name, option in options.items() if name not in late}
     known = {name: value for name, value in given.items() if name not in late}
     return found + list(ArgumentSpecValidator(spec).validate(known).error_messages)
+
+
+def _comes_later(error: str, options: Mapping[str, Any]) -> bool:
+    """Whether a value only lacks a default of its own role, or the run itself: both are there when the role starts."""
+    return any(f"'{name}' is undefined" in error for name in (*options, "rollback_planned"))

@@ -160,3 +160,15 @@ def test_the_url_comes_from_the_env_file(tmp_path: Path) -> None:
         redis.url_of("", str(env), "OTHER")
     with pytest.raises(BadInput, match=r"No Redis URL was given\."):
         redis.url_of("", "", "")
+
+
+def test_a_command_that_empties_the_database_is_refused_where_jobs_share_it(
+    cache: redis.Cache, broker: driver.Redis
+) -> None:
+    cache.client.set("app:1", "x")
+    cache.client.lpush("mail", JOB)
+    assert redis.preflight(cache, ["app:*"], "pattern")[0].level == "ok"
+    assert redis.preflight(cache, ["app:*"], "pattern", command=True)[0].code == "cache-holds-jobs"
+    with pytest.raises(TargetRefused, match="mail"):
+        redis.flush(cache, ["app:*"], "pattern", True, False, command=True)
+    assert cache.client.exists("app:1", "mail") == 2

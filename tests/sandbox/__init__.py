@@ -3,6 +3,7 @@
 """The embedded sandbox: WabotIQ and everything it needs, in one directory, on loopback, without privileges.
 
 ``start``, ``stop`` and ``status`` are the life of it; ``deploy`` puts a release on it as the team's pipeline would;
+``load.Load`` are its customers, ``fingerprint`` and ``difference`` compare the world with itself.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from .deployment import deploy
 from .layout import Sandbox
 from .life import start, status, stop
 from .privileges import unprivileged
+from .world import difference, fingerprint
 
 __all__ = [
     "Sandbox",
     "deploy",
+    "difference",
+    "fingerprint",
     "start",
     "status",
     "stop",

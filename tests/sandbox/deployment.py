@@ -126,7 +126,7 @@ def _run(command: list[str], **options: Any) -> str:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[:3])} ended with {done.returncode}:\n{done.stdout}")
-    return done.stdout
+    return str(done.stdout)
 
 
 def _now() -> str:

@@ -20,6 +20,9 @@ def overlay(sandbox: Sandbox) -> str:
     for host in APP_HOSTS:
         hosts[host]["wabot_port"] = sandbox.ports[host]
         hosts[host]["wabot_standby_port"] = sandbox.ports[f"{host}_standby"]
+    logs = {"db": sandbox.directory / "log" / "db1-postgres.log", "edge": sandbox.home("edge1") / "log" / "*.log"}
+    for host, group in (("db1", "db"), ("edge1", "edge")):
+        hosts[host]["evidence_logs"] = [str(logs[group])]
     return yaml.safe_dump({"all": {"hosts": hosts}}, sort_keys=False)
 
 
@@ -45,4 +48,8 @@ def _shared(sandbox: Sandbox) -> dict[str, Any]:
         "wabot_s3_access_key": "wabot",
         "wabot_s3_secret_key": sandbox.passwords["s3"],
         "wabot_edge_flag": str(sandbox.home("edge1") / "maintenance.flag"),
+        # A few seconds stand for minutes here.
+        "wabot_soak_seconds": 6,
+        "wabot_baseline_seconds": 3,
+        "wabot_gate_interval": 0.2,
     }

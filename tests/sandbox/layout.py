@@ -10,6 +10,7 @@ import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 APP_HOSTS = ("app1", "app2")
 WORKER_HOSTS = ("worker1",)
@@ -63,7 +64,7 @@ class Sandbox:
         """Where supervisord listens."""
         return self.directory / "supervisor.sock"
 
-    def postgres(self, user: str = "postgres", database: str = "wabot") -> dict[str, str | int]:
+    def postgres(self, user: str = "postgres", database: str = "wabot") -> dict[str, Any]:
         """Keyword arguments for ``psycopg.connect``."""
         return {
             "host": "127.0.0.1",

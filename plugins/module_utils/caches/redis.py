@@ -58,6 +58,7 @@ CACHE_OPTIONS: dict[str, dict[str, Any]] = {
     "variable": {"type": "str", "default": ""},
     "patterns": {"type": "list", "elements": "str", "default": ["*"]},
     "mode": {"type": "str", "choices": ["pattern", "database"], "default": "pattern"},
+    "command": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -167,14 +168,17 @@ def refuse(broker_keys: list[str], address: str) -> None:
         )
 
 
-def flush(cache: Cache, patterns: list[str], mode: str, require_empty: bool, dry_run: bool) -> dict[str, Any]:
+def flush(
+    cache: Cache, patterns: list[str], mode: str, require_empty: bool, dry_run: bool, *, command: bool = False
+) -> dict[str, Any]:
     """Remove the cache's keys. ``mode``: pattern (SCAN and UNLINK) or database (FLUSHDB, when nothing else is in it).
 
+    ``command`` tells that a command of the product is run afterwards: Django's empties the database, whatever is in it.
     Returns ``found``, ``removed``, ``remaining``. What a live application wrote meanwhile may remain, unless
     ``require_empty``.
     """
     with cache.speaking():
-        refuse(cache.broker_keys(["*"] if mode == "database" else patterns), cache.address)
+        refuse(cache.broker_keys(["*"] if mode == "database" or command else patterns), cache.address)
         if mode == "database" and (foreign := strangers(cache, patterns)):
             raise TargetRefused(
                 f"{cache.address} holds keys that are not the cache's: {', '.join(foreign)}.",
@@ -231,13 +235,13 @@ def look(cache: Cache, patterns: list[str]) -> dict[str, Any]:
         }
 
 
-def preflight(cache: Cache, patterns: list[str], mode: str) -> list[checks.Check]:
+def preflight(cache: Cache, patterns: list[str], mode: str, *, command: bool = False) -> list[checks.Check]:
     """Whether a flush would be possible, and would not hit a job queue."""
     with cache.speaking():
         if cache.client.info("replication").get("role") != "master":
             found = f"{cache.address} is a replica: it refuses writes."
             return [checks.fail("cache", found, "Name the primary in the cache's URL.", "redis-read-only")]
-        broker_keys = cache.broker_keys(["*"] if mode == "database" else patterns)
+        broker_keys = cache.broker_keys(["*"] if mode == "database" or command else patterns)
         found = f"{cache.address}: {count(cache, patterns)} keys of {', '.join(patterns)}"
     if broker_keys:
         found = f"{cache.address} holds keys of a job queue: {', '.join(broker_keys)}."

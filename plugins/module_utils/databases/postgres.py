@@ -29,6 +29,22 @@ POSTGRES_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+# Where databases are created, renamed and dropped from: every cluster has it, and no product lives in it.
+MAINTENANCE = "postgres"
+
+# The limits that a product sets for its own short sessions would cut off ours; rows that a policy hides must be an
+# error, never a smaller count; and a server that asks whether its client still lives ends the work of a killed one.
+# Settings that an older server does not know are left out.
+SESSION = {
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+    "row_security": "off",
+    "client_connection_check_interval": "1s",
+}
+
+
 @dataclass(frozen=True)
 class Server:
     """Where PostgreSQL listens, and the role that speaks to it. ``tools`` is the directory of pg_dump, else PATH."""
@@ -62,6 +78,10 @@ class Server:
                 autocommit=True,
                 **options,
             ) as connection:
+                for name, value in SESSION.items():
+                    connection.execute(
+                        "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s", [value, name]
+                    )
                 yield connection
         except psycopg.Error as error:
             raise DatabaseFailed(

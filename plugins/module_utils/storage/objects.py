@@ -9,11 +9,11 @@ size and SHA-256, and whoever reads compares them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import StorageFailed
+from ..core.errors import BackupUnusable, StorageFailed
 from ..drivers import package
 
 PART = 16 * 1024 * 1024  # bytes of one part: 10,000 parts reach 160 GB
@@ -106,6 +106,22 @@ class Bucket:
                     tries += 1
                     if tries >= TRIES:
                         raise self._failed("get_object", key, EOFError(f"ended at byte {offset} of {end}"))
+
+    def proven(self, written: Written) -> Generator[bytes, None, None]:
+        """An object in blocks; raises BackupUnusable at its end when it is not what was written."""
+        sha256, size = hashlib.sha256(), 0
+        for block in self.read(written.key):
+            sha256.update(block)
+            size += len(block)
+            yield block
+        if (size, sha256.hexdigest()) != (written.size, written.sha256):
+            raise BackupUnusable(
+                f"The object {self.prefix}{written.key} in bucket {self.name} is not what was written: "
+                f"{size} bytes, SHA-256 {sha256.hexdigest()}; written were {written.size}, {written.sha256}.",
+                hint="It was cut, changed or replaced in the store. Never restore it; choose another restore point.",
+                next="ansible-playbook status.yml",
+                code="object-changed",
+            )
 
     def keys(self, prefix: str) -> list[str]:
         """All keys below ``prefix``, sorted."""
