@@ -70,7 +70,7 @@ class ActionModule(controller.EngineAction):
         )
         left = sum(planned["durations"].get(each.name, each.budget) for each in todo[position:])
         self.show(screens.progress(step, len(planned["plan"]["steps"]), marked["seconds"], left))
-        return {"changed": False}
+        return {"changed": False, "hold": planned["run"]["environment"] if step.holds else ""}
 
     def _closed(
         self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]

@@ -8,12 +8,14 @@ A module is its documentation, an argument spec and one function. The function i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import hold
 from .core.errors import RollbackError
 
 
@@ -39,8 +41,10 @@ class Outcome:
 def run(do: Callable[[Call], Outcome], **spec: Any) -> None:
     """Run one module: ``spec`` is what AnsibleModule takes (argument_spec, required_if and so on)."""
     module = AnsibleModule(supports_check_mode=True, **spec)
+    alone = "" if module.check_mode else os.environ.get(hold.VARIABLE, "")
     try:
-        outcome = do(Call(module.params, module.check_mode, module.warn))
+        with hold.hold(alone, str(module._name)):
+            outcome = do(Call(module.params, module.check_mode, module.warn))
     except RollbackError as error:
         module.fail_json(
             msg=error.message, code=error.code, hint=error.hint, next=error.next, changed=False, **error.facts

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,10 @@ REPO = Path(__file__).resolve().parents[2]
 COMPONENTS = yaml.safe_load((REPO / "tests/fixtures/engine/components.yml").read_text())
 VERB = """---
 - name: Leave a trace
-  ansible.builtin.shell:
-    cmd: |
-      test ! -e {world}/fail-{name}-{{{{ inventory_hostname }}}} || exit 1
-      echo {name} >> {world}/{{{{ inventory_hostname }}}}
-  changed_when: true
+  steady.rollback.trace:
+    world: {world}
+    host: "{{{{ inventory_hostname }}}}"
+    verb: {name}
   register: __{component}_effect
 """
 PREFLIGHT = """---
@@ -57,6 +57,7 @@ class World:
         home = tmp / "ansible_collections/steady/rollback"
         for name in ("plugins", "playbooks", "meta"):
             shutil.copytree(REPO / name, home / name)
+        shutil.copy(REPO / "tests/fixtures/engine/trace.py", home / "plugins/modules")
         shutil.copy(REPO / "galaxy.yml", home)
         for component, content in COMPONENTS.items():
             self._role(home / "roles" / component, component, content)
@@ -85,15 +86,34 @@ class World:
 
     def play(self, book: str, *args: str, rc: int = 0) -> str:
         """Run a playbook of the collection, or a file of this world."""
+        done = self.start(book, *args)
+        out = done.communicate(timeout=240)[0]
+        assert done.returncode == rc, out
+        return out
+
+    def start(self, book: str, *args: str) -> subprocess.Popen[str]:
+        """Begin a playbook; both its streams come as one."""
         target = str(self.tmp / book) if book.endswith(".yml") else f"steady.rollback.{book}"
         env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(self.tmp), "ANSIBLE_HOME": str(self.tmp / "home")}
-        env.update(ANSIBLE_LOCALHOST_WARNING="false", ANSIBLE_NOCOLOR="1")
-        done = subprocess.run(
+        env.update(ANSIBLE_LOCALHOST_WARNING="false", ANSIBLE_NOCOLOR="1", ANSIBLE_PIPELINING="1")
+        env.update(ANSIBLE_STDOUT_CALLBACK="steady.rollback.runbook")
+        return subprocess.Popen(
             ["ansible-playbook", "-i", str(self.tmp / "inventory.yml"), target, *args],
-            env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=120,
+            env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        assert done.returncode == rc, done.stdout + done.stderr
-        return done.stdout
+
+    def killed_in(self, verb: str, host: str, seconds: float) -> None:
+        """Run the strategy and kill its controller in the middle of a step, which goes on for ``seconds``."""
+        slow, began = self.traces / f"slow-{verb}-{host}", self.traces / f"began-{verb}-{host}"
+        slow.write_text(str(seconds))
+        run = self.start("toy.yml", *GO)
+        until = time.monotonic() + 120
+        while not began.exists():
+            assert time.monotonic() < until and run.poll() is None, run.communicate(timeout=10)
+            time.sleep(0.05)
+        run.kill()
+        run.wait()
+        slow.unlink()
 
     def trace(self, host: str) -> list[str]:
         """What happened on a host, in order."""
@@ -200,3 +220,11 @@ def test_status_and_unlock(world: World) -> None:
 def test_nothing_to_resume_is_said(world: World) -> None:
     world.play("toy.yml", *GO)
     assert "there is nothing to resume" in world.play("resume", rc=2)
+
+
+def test_a_killed_run_is_undone_after_its_orphan_has_ended(world: World) -> None:
+    world.killed_in("swap", "db1", 12)
+    assert world.trace("db1") == ["prepare"]
+    world.play("undo")
+    assert world.trace("db1") == ["prepare", "swap", "swap_back"]
+    assert world.trace("edge1") == ["close", "open"]

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from .deployment import deploy
+from .deployment import deploy, manage
 from .layout import Sandbox
 from .life import start, status, stop
 from .privileges import unprivileged
@@ -19,6 +19,7 @@ __all__ = [
     "deploy",
     "difference",
     "fingerprint",
+    "manage",
     "start",
     "status",
     "stop",

@@ -94,7 +94,9 @@ class Load:
         self._process.send_signal(signal.SIGUSR2 if on else signal.SIGUSR1)
 
     def seen(self, begin: float, end: float | None = None) -> Summary:
-        """What they saw since ``begin`` (epoch)."""
+        """What they saw since ``begin`` (epoch); raises RuntimeError when there are no customers any more."""
+        if self._process.poll() is not None:
+            raise RuntimeError(f"The customers ended with {self._process.returncode}.")
         return summary(read(self.file), begin, time.time() if end is None else end)
 
 

@@ -13,6 +13,7 @@ from . import canonical
 from .errors import BadInput, PlanRefused
 
 STAGE_VERBS = ("prepare", "verify")
+WRITING_VERBS = ("prepare", "finalize")  # they have no inverse, and still write
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class Step:
     def acts(self) -> bool:
         """Whether the world is another one afterwards."""
         return bool(self.inverse) or self.notice
+
+    @property
+    def holds(self) -> bool:
+        """Whether it changes something on its hosts, so that it waits for what an earlier run left running there."""
+        return self.acts or self.verb in WRITING_VERBS
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from ..core.errors import CommandFailed
 
@@ -58,8 +58,7 @@ def run(argv: Sequence[str], environment: Mapping[str, str]) -> None:
 
 
 def _stream(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None  # noqa: S101  (asked for with PIPE)
-    return stream
+    return cast("IO[bytes]", stream)  # asked for with PIPE, so it is there
 
 
 def _hang_up(stdin: IO[bytes]) -> None:

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any, cast
 
 from ..core.errors import CommandFailed, NotEffective
 from ..django_command import Project
@@ -53,12 +53,13 @@ class CeleryApp:
 
     def ask(self, do: str, **args: Any) -> Any:
         """The agent's answer to one question. Raises CommandFailed when there is none within the project's timeout."""
-        assert self.process.stdin and self.process.stdout  # noqa: S101 - both are pipes, see __enter__
+        # Both are pipes, see __enter__.
+        questions, answers = cast("IO[str]", self.process.stdin), cast("IO[str]", self.process.stdout)
         clock = threading.Timer(self.project.timeout, self.process.kill)
         clock.start()
         try:
-            print(json.dumps({"do": do, **args}), file=self.process.stdin, flush=True)
-            line = self.process.stdout.readline()
+            print(json.dumps({"do": do, **args}), file=questions, flush=True)
+            line = answers.readline()
         except BrokenPipeError:
             line = ""
         finally:

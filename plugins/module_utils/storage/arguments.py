@@ -14,7 +14,7 @@ SPEC: dict[str, dict[str, Any]] = {
             "bucket": {"type": "str", "required": True},
             "endpoint_url": {"type": "str", "default": ""},
             "region": {"type": "str", "default": "us-east-1"},
-            "access_key": {"type": "str", "default": ""},
+            "access_key": {"type": "str", "no_log": False, "default": ""},
             "secret_key": {"type": "str", "default": "", "no_log": True},
             "ca_file": {"type": "path", "default": ""},
             "prefix": {"type": "str", "default": ""},

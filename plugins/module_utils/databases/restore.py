@@ -1,0 +1,160 @@
+# Copyright (c) steady.rollback developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Restore beside: the target state becomes a second database, compared and complete before anything is switched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import NotEffective, RollbackError
+from ..drivers import package
+from ..files import private_directory
+from ..storage.objects import Bucket, Written
+from . import beside, contents, names, pipes, source
+from .guard import application, guard
+from .postgres import MAINTENANCE, Server
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to lie beside the live database for this change, and what the restore point has of it.
+
+    ``jobs`` above 1 need the archive as a file: it is kept in ``spool`` for as long as the restore runs.
+    """
+
+    place: source.Place
+    change: str
+    backup: Mapping[str, Any]
+    snapshot: Mapping[str, Any]
+    jobs: int = 1
+    spool: str = ""
+
+    @property
+    def side(self) -> str:
+        """The name of the database beside."""
+        return names.good(self.place.database, self.change)
+
+
+def prepare(server: Server, bucket: Bucket | None, order: Order, dry_run: bool) -> dict[str, Any]:
+    """Make the database beside, or find that it is made. Returns {changed, database, source, ...}."""
+    with server.connect(MAINTENANCE) as connection:
+        state = look(connection, order)
+        from_snapshot = _sound(connection, order)
+    if state in ("ready", "swapped") or dry_run:
+        chosen = "snapshot" if from_snapshot else "backup"
+        return {"changed": not state, "database": order.side, "source": state or chosen}
+    with guard(server, order.change) as connection:
+        if look(connection, order):  # whoever was ended just now had finished
+            return {"changed": False, "database": order.side, "source": "ready"}
+        if _take_snapshot(connection, order):
+            with contextlib.suppress(NotEffective):  # it is not what the restore point says: use the backup
+                return _finished(server, connection, order, order.snapshot, "snapshot")
+        source.refuse(source.look(server, bucket, order.backup, order.place))
+        beside.drop_unfinished(server, connection, order.side)
+        assert bucket is not None  # noqa: S101  (source.refuse has seen to that)
+        try:
+            _restore(server, connection, bucket, order)
+            return _finished(server, connection, order, order.backup, "backup")
+        except (RollbackError, package("psycopg", "python3-psycopg").Error):
+            # A half-filled database is of no use, and the disk may be full because of it.
+            with contextlib.suppress(RollbackError, package("psycopg", "python3-psycopg").Error):
+                beside.drop_unfinished(server, connection, order.side)
+            raise
+
+
+def look(connection: Any, order: Order) -> str:
+    """``ready``: it lies there, complete; ``swapped``: it has gone live already; empty: it is still to be made."""
+    mark = beside.look(connection, order.side).get("mark", {})
+    if mark.get("rollback") == order.change and mark.get("complete"):
+        return "ready"
+    gone_live = not beside.look(connection, order.side) and beside.look(
+        connection, names.bad(order.place.database, order.change)
+    )
+    return "swapped" if gone_live else ""
+
+
+def _sound(connection: Any, order: Order) -> bool:
+    """Whether the restore point's copy is in the cluster, closed since it was made, or taken by an attempt before."""
+    if not order.snapshot.get("database"):
+        return False
+    kept = beside.look(connection, order.snapshot["database"]) or beside.look(connection, order.side)
+    return bool(kept) and kept["mark"].get("snapshot") == dict(order.snapshot)
+
+
+def _take_snapshot(connection: Any, order: Order) -> bool:
+    """Give the restore point's copy the name of the database beside. Rename and mark are one transaction."""
+    if not _sound(connection, order):
+        return False
+    if beside.look(connection, order.snapshot["database"]):
+        with connection.transaction():
+            beside.rename(connection, order.snapshot["database"], order.side)
+            mark = {"rollback": order.change, "complete": False, "snapshot": dict(order.snapshot)}
+            beside.mark(connection, order.side, mark)
+            beside.open_to_connections(connection, order.side, True)
+    return True
+
+
+def _restore(server: Server, connection: Any, bucket: Bucket, order: Order) -> None:
+    """Fill a new database from the object store, as the owner of the live one and never as a superuser."""
+    like = beside.live(connection, order.place.database)
+    beside.create(connection, order.side, like, {"rollback": order.change})
+    conninfo = package("psycopg.conninfo", "python3-psycopg").make_conninfo(dbname=order.side)
+    argv = [server.program("pg_restore"), "--format=custom", "--exit-on-error", "--no-password", "--no-owner"]
+    argv += ["--no-subscriptions", f"--role={like['owner']}", f"--dbname={conninfo}"]
+    argv += [] if source.repeats_grants(server, order.backup) else ["--no-privileges"]
+    environment = server.environment(order.side, application(order.change))
+    written = Written(order.backup["key"], order.backup["size"], order.backup["sha256"])
+    with contextlib.closing(bucket.proven(written)) as blocks:
+        if order.jobs > 1:
+            with _spooled(blocks, order) as path:
+                pipes.run([*argv, f"--jobs={order.jobs}", str(path)], environment)
+        else:
+            pipes.feed(argv, environment, blocks)
+    with server.connect(order.side, application(order.change)) as inside:
+        sql = package("psycopg.sql", "python3-psycopg")
+        inside.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(like["owner"])))
+        # Without statistics the first minutes of the restored service would be its slowest.
+        inside.execute("VACUUM (ANALYZE)")
+
+
+@contextlib.contextmanager
+def _spooled(blocks: Iterator[bytes], order: Order) -> Iterator[Path]:
+    """The archive as a file that nobody else can read, complete and proven; gone afterwards."""
+    path = private_directory(Path(order.spool)) / f"{order.change}.dump"
+    path.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.writelines(blocks)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _finished(
+    server: Server, connection: Any, order: Order, expected: Mapping[str, Any], origin: str
+) -> dict[str, Any]:
+    """Compare the database with what the restore point says, then let it count."""
+    with server.connect(order.side, application(order.change)) as inside:
+        rows, schema = contents.rows(inside), contents.fingerprint(inside)
+    wanted = expected["tables"]
+    differ = [
+        f"{name} has {rows.get(name, 'no')} rows, not {wanted.get(name, 'any')}"
+        for name in sorted({*rows, *wanted})
+        if rows.get(name) != wanted.get(name)
+    ]
+    if schema != expected["schema_fingerprint"]:
+        differ.append("the schema is another one")
+    if differ:
+        raise NotEffective(
+            f"What was restored from the {origin} is not what the restore point says: {'; '.join(differ[:10])}.",
+            hint="The live database was not touched. Choose another restore point.",
+            next="ansible-playbook status.yml",
+            code="restore-differs",
+        )
+    beside.mark(connection, order.side, {"rollback": order.change, "complete": True, "source": origin})
+    return {"changed": True, "database": order.side, "source": origin, "tables": rows, "schema_fingerprint": schema}

@@ -1,0 +1,318 @@
+"""Restores beside a live database: every bad source is refused, every interrupted one is done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.steady.rollback.plugins.module_utils.core.errors import (
+    BackupUnusable,
+    CommandFailed,
+    NotEffective,
+    RollbackError,
+    StorageFailed,
+    TargetRefused,
+)
+from ansible_collections.steady.rollback.plugins.module_utils.databases import (
+    backup,
+    beside,
+    names,
+    restore,
+    snapshot,
+    source,
+)
+from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
+from integration.postgres_fixtures import (  # noqa: F401
+    PASSWORD,
+    Cluster,
+    cluster17_fixture,
+    cluster_fixture,
+    product_fixture,
+    s3_client,
+    s3_fixture,
+    wait_for,
+)
+
+ROOT = Path(__file__).parents[2]
+POINT, CHANGE = "r20261125t040000-4f2a", "r20261125t050000-00ff"
+DAMAGE = (
+    "DELETE FROM message WHERE id % 2 = 0; ALTER TABLE conversation DROP COLUMN state; CREATE TABLE bot_new (x int)"
+)
+PLACE = source.Place("wabot", "production")
+
+
+@pytest.fixture(name="bucket")
+def bucket_fixture(s3: dict[str, Any]) -> Iterator[Bucket]:
+    """An empty bucket."""
+    bucket = Bucket(s3)
+    yield bucket
+    for key in bucket.keys(""):
+        bucket.delete(key)
+
+
+def captured(cluster: Cluster, bucket: Bucket, database: str = "wabot", purpose: str = "pre_deploy") -> dict[str, Any]:
+    order = backup.Order(database, "production", POINT, purpose)
+    facts: dict[str, Any] = backup.take(cluster.server, bucket, order, dry_run=False)["backup"]
+    return facts
+
+
+def order(facts: dict[str, Any], **more: Any) -> restore.Order:
+    return restore.Order(**{"place": PLACE, "change": CHANGE, "backup": facts, "snapshot": {}, **more})
+
+
+def test_the_state_of_the_restore_point_lies_beside(product: Cluster, bucket: Bucket) -> None:
+    facts = captured(product, bucket)
+    product.run("wabot", DAMAGE)
+    foreseen = restore.prepare(product.server, bucket, order(facts), dry_run=True)
+    assert foreseen == {"changed": True, "database": f"wabot__good_{CHANGE}", "source": "backup"}
+    assert product.databases() == {"postgres", "wabot"}
+    done = restore.prepare(product.server, bucket, order(facts), dry_run=False)
+    assert done["tables"] == facts["tables"]
+    assert done["schema_fingerprint"] == facts["schema_fingerprint"]
+    side = done["database"]
+    owners = "SELECT DISTINCT pg_get_userbyid(relowner)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    assert product.run(side, owners) == [("wabot",)]
+    assert product.run(side, "SELECT has_table_privilege('reporting', 'conversation', 'SELECT')") == [(True,)]
+    assert product.run(side, "SELECT reltuples::int FROM pg_class WHERE relname = 'message'") == [(2000,)]
+    product.run(side, "INSERT INTO message (conversation_id, body) VALUES (1, 'the sequence goes on')")
+    # Nobody but the owner may enter, and the live database is as it was.
+    assert product.run("postgres", f"SELECT has_database_privilege('reporting', '{side}', 'CONNECT')") == [(False,)]
+    assert product.run("wabot", "SELECT count(*) FROM message") == [(1000,)]
+    product.run(side, "DELETE FROM message WHERE body = 'THE SEQUENCE GOES ON'")
+    again = restore.prepare(product.server, bucket, order(facts), dry_run=False)
+    assert again == {"changed": False, "database": side, "source": "ready"}
+
+
+def test_what_has_gone_live_is_not_made_again(product: Cluster, bucket: Bucket) -> None:
+    facts = captured(product, bucket)
+    restore.prepare(product.server, bucket, order(facts), dry_run=False)
+    bad = names.bad("wabot", CHANGE)
+    product.run("postgres", f'ALTER DATABASE wabot RENAME TO "{bad}"')
+    product.run("postgres", f'ALTER DATABASE "{names.good("wabot", CHANGE)}" RENAME TO wabot')
+    done = restore.prepare(product.server, bucket, order(facts), dry_run=False)
+    assert (done["changed"], done["source"]) == (False, "swapped")
+
+
+def test_a_copy_inside_the_cluster_needs_no_restore(product: Cluster, bucket: Bucket) -> None:
+    facts = captured(product, bucket)
+    kept = snapshot.take(product.server, "wabot", POINT, stall=10)
+    product.run("wabot", DAMAGE)
+    bucket.delete(facts["key"])
+    # As it comes back from the manifest.
+    wanted = order(facts, snapshot=json.loads(json.dumps(kept)))
+    assert restore.prepare(product.server, bucket, wanted, dry_run=True)["source"] == "snapshot"
+    done = restore.prepare(product.server, bucket, wanted, dry_run=False)
+    assert (done["source"], done["tables"]) == ("snapshot", facts["tables"])
+    assert product.databases() == {"postgres", "wabot", done["database"]}
+    assert restore.prepare(product.server, bucket, wanted, dry_run=False)["source"] == "ready"
+
+
+def test_a_copy_that_was_changed_is_not_trusted(product: Cluster, bucket: Bucket) -> None:
+    facts = captured(product, bucket)
+    kept = snapshot.take(product.server, "wabot", POINT, stall=10)
+    product.run("postgres", f'ALTER DATABASE "{kept["database"]}" ALLOW_CONNECTIONS true')
+    product.run(kept["database"], "DELETE FROM message")
+    done = restore.prepare(product.server, bucket, order(facts, snapshot=kept), dry_run=False)
+    assert (done["source"], done["tables"]) == ("backup", facts["tables"])
+
+
+def test_parallel_restore_through_a_private_file(product: Cluster, bucket: Bucket, tmp_path: Path) -> None:
+    facts = captured(product, bucket)
+    spool = tmp_path / "spool"
+    done = restore.prepare(product.server, bucket, order(facts, jobs=2, spool=str(spool)), dry_run=False)
+    assert done["tables"] == facts["tables"]
+    assert spool.stat().st_mode & 0o777 == 0o700
+    assert list(spool.iterdir()) == []
+
+
+def test_hostile_name_and_an_extension(product: Cluster, bucket: Bucket) -> None:
+    name = product.create("we\"ird; drop 'x'=y\\--" + "é" * 18)
+    product.run(name, "SET ROLE wabot; CREATE EXTENSION hstore; CREATE TABLE tags AS SELECT 'a=>1'::hstore AS t")
+    facts = captured(product, bucket, name)
+    place = source.Place(name, "production")
+    done = restore.prepare(product.server, bucket, order(facts, place=place), dry_run=False)
+    assert done["tables"] == facts["tables"]
+    assert len(done["database"].encode()) <= 63
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"purpose": "evidence"}, "backup-purpose"),
+        ({"system_identifier": "7000000000000000000"}, "backup-foreign"),
+        ({"database": "other"}, "backup-foreign"),
+        ({"environment": "staging"}, "backup-foreign"),
+        ({"server_version": 190001}, "backup-newer"),
+        ({"dump_version": 99}, "backup-newer"),
+        ({"extensions": ["no_such_extension"]}, "extension-missing"),
+        ({"size": 1}, "backup-short"),
+        ({"sha256": "0" * 64}, "backup-note-differs"),
+        ({"key": "production/postgres/none.dump"}, "object-missing"),
+    ],
+)
+def test_a_source_that_does_not_fit_is_refused_before_anything_is_made(
+    product: Cluster, bucket: Bucket, change: dict[str, Any], code: str
+) -> None:
+    facts = {**captured(product, bucket), **change}
+    with pytest.raises((BackupUnusable, StorageFailed)) as error:
+        restore.prepare(product.server, bucket, order(facts), dry_run=False)
+    assert error.value.code == code
+    assert product.databases() == {"postgres", "wabot"}
+
+
+def test_the_backup_of_a_lost_cluster_is_accepted_by_name(product: Cluster, cluster17: Cluster, bucket: Bucket) -> None:
+    cluster17.drop_all()
+    cluster17.create()
+    facts = captured(cluster17, bucket)
+    # The tools of PostgreSQL 18 were built without zstd; what they cannot read is refused, not restored in part.
+    with pytest.raises(CommandFailed, match="zstd"):
+        accepting = source.Place("wabot", "production", facts["system_identifier"])
+        restore.prepare(product.server, bucket, order(facts, place=accepting), dry_run=False)
+    assert product.databases() == {"postgres", "wabot"}
+    again = backup.Order("wabot", "production", "gzipped", "pre_deploy", "gzip:1")
+    facts = backup.take(cluster17.server, bucket, again, dry_run=False)["backup"]
+    accepting = source.Place("wabot", "production", facts["system_identifier"])
+    done = restore.prepare(product.server, bucket, order(facts, place=accepting), dry_run=False)
+    assert done["tables"] == facts["tables"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_flipped_byte_is_found_and_nothing_is_left(
+    product: Cluster, bucket: Bucket, s3: dict[str, Any], tmp_path: Path, jobs: int
+) -> None:
+    facts = captured(product, bucket)
+    data = bytearray(bucket.get(facts["key"]))
+    data[len(data) // 2] ^= 1
+    s3_client(s3).put_object(Bucket=s3["bucket"], Key=facts["key"], Body=bytes(data))
+    with pytest.raises((BackupUnusable, CommandFailed)):
+        restore.prepare(product.server, bucket, order(facts, jobs=jobs, spool=str(tmp_path)), dry_run=False)
+    assert product.databases() == {"postgres", "wabot"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_code_in_a_dump_gets_no_more_rights_than_the_owner(product: Cluster, bucket: Bucket) -> None:
+    """An index expression runs while it is built: as a superuser it could start programs on the server."""
+    product.run(
+        "wabot",
+        "CREATE FUNCTION evil() RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
+        "EXECUTE 'COPY (SELECT 1) TO PROGRAM ''touch /tmp/owned'''; END $$",
+        "CREATE FUNCTION innocent(n bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN "
+        "PERFORM public.evil(); RETURN n; END $$",
+        "CREATE TABLE bait (n bigint); CREATE INDEX trap ON bait (innocent(n)); INSERT INTO bait SELECT 1 WHERE false",
+        "ALTER TABLE bait OWNER TO wabot; ALTER FUNCTION innocent OWNER TO wabot",
+        "SET session_replication_role TO replica; ALTER TABLE bait DISABLE TRIGGER ALL",
+        "UPDATE pg_index SET indisready = false, indislive = false WHERE indexrelid = 'trap'::regclass",
+        "INSERT INTO bait VALUES (1)",
+        "UPDATE pg_index SET indisready = true, indislive = true WHERE indexrelid = 'trap'::regclass",
+    )
+    facts = captured(product, bucket)
+    with pytest.raises(CommandFailed, match="permission denied to COPY to or from an external program"):
+        restore.prepare(product.server, bucket, order(facts), dry_run=False)
+    assert product.databases() == {"postgres", "wabot"}
+    assert not Path("/tmp/owned").exists()
+
+
+def test_grants_that_cannot_be_repeated_do_not_stop_a_restore(product: Cluster, bucket: Bucket) -> None:
+    product.run("postgres", "CREATE ROLE passing NOLOGIN")
+    product.run("wabot", "GRANT SELECT ON message TO passing")
+    facts = captured(product, bucket)
+    product.run("wabot", "DROP OWNED BY passing; DROP ROLE passing")
+    levels = {row.name: row.level for row in source.look(product.server, bucket, facts, PLACE)}
+    assert levels["grants on tables"] == "warn"
+    assert restore.prepare(product.server, bucket, order(facts), dry_run=False)["tables"] == facts["tables"]
+
+
+def test_a_strangers_database_is_left_alone(product: Cluster, bucket: Bucket) -> None:
+    facts = captured(product, bucket)
+    side = product.create(names.good("wabot", CHANGE))
+    with pytest.raises(TargetRefused) as error:
+        restore.prepare(product.server, bucket, order(facts), dry_run=False)
+    assert error.value.code == "name-taken"
+    assert product.run(side, "SELECT count(*) FROM message") == [(2000,)]
+
+
+def test_other_rows_than_the_restore_point_says_are_refused(product: Cluster, bucket: Bucket) -> None:
+    facts = captured(product, bucket)
+    facts["tables"]["public.message"] = 1999
+    bucket.put(backup.note_of(facts["key"]), json.dumps(facts).encode())
+    with pytest.raises(NotEffective, match="message has 2000 rows, not 1999"):
+        restore.prepare(product.server, bucket, order(facts), dry_run=False)
+    assert product.databases() == {"postgres", "wabot"}
+
+
+WORKER = """
+import json, sys
+from ansible_collections.steady.rollback.plugins.module_utils.databases import restore, source
+from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres import Server
+from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
+given = json.loads(sys.stdin.read())
+order = restore.Order(**{**given["order"], "place": source.Place(**given["order"]["place"])})
+restore.prepare(Server(**given["server"]), Bucket(given["s3"]), order, dry_run=False)
+"""
+
+
+def start_worker(cluster: Cluster, s3: dict[str, Any], wanted: restore.Order) -> subprocess.Popen[bytes]:
+    """A restore in a process of its own, to be killed."""
+    path = os.pathsep.join([str(ROOT / "collections")])
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert worker.stdin is not None
+    worker.stdin.write(json.dumps({"order": asdict(wanted), "server": asdict(cluster.server), "s3": s3}).encode())
+    worker.stdin.close()
+    return worker
+
+
+@pytest.mark.parametrize(("jobs", "moment"), [(1, "made"), (1, "filling"), (2, "indexing")])
+def test_killed_in_the_middle_then_run_again(
+    product: Cluster, bucket: Bucket, s3: dict[str, Any], tmp_path: Path, moment: str, jobs: int
+) -> None:
+    more = "INSERT INTO message (conversation_id, body) SELECT 1, repeat(n::text, 20) FROM generate_series(1, 20000) n"
+    product.run("wabot", more)
+    facts = captured(product, bucket)
+    wanted = order(facts, jobs=jobs, spool=str(tmp_path))
+    worker = start_worker(product, s3, wanted)
+    side = names.good("wabot", CHANGE)
+    seen = {
+        "made": f"SELECT 1 FROM pg_database WHERE datname = '{side}'",
+        "filling": f"SELECT 1 FROM pg_stat_activity WHERE datname = '{side}' AND query LIKE 'COPY public.message%'",
+        "indexing": f"SELECT 1 FROM pg_stat_activity WHERE datname = '{side}' AND query ~ '^(CREATE IND|ALTER TAB)'",
+    }[moment]
+    with product.connect() as watching:
+        wait_for(lambda: worker.poll() is not None or watching.execute(seen.encode()).fetchone())
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    done = restore.prepare(product.server, bucket, wanted, dry_run=False)
+    assert done["database"] == side
+    assert {"tables": facts["tables"]}.items() <= done.items() or done["source"] == "ready"
+    assert list(tmp_path.iterdir()) == []
+    with product.connect() as connection:
+        assert beside.look(connection, side)["mark"]["complete"]
+
+
+def test_the_object_store_dies_in_the_middle(product: Cluster, bucket: Bucket, s3: dict[str, Any]) -> None:
+    facts = captured(product, bucket)
+
+    class Dying(Bucket):
+        """A store whose connection breaks, and never comes back."""
+
+        def read(self, key: str) -> Iterator[bytes]:
+            if key.endswith(".json"):
+                yield from super().read(key)
+                return
+            yield next(iter(super().read(key)))[:20000]
+            yield from Bucket({**s3, "endpoint_url": "http://127.0.0.1:1"}).read(key)
+
+    with pytest.raises(RollbackError) as error:
+        restore.prepare(product.server, Dying(s3), order(facts), dry_run=False)
+    assert error.value.code == "storage-failed"
+    assert product.databases() == {"postgres", "wabot"}
+    assert PASSWORD not in str(error.value)

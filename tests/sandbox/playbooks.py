@@ -1,0 +1,49 @@
+# Copyright (c) steady.rollback developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an operator types, and what he finds afterwards on the anchor host."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .layout import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = "production"
+
+
+def command(sandbox: Sandbox, book: str, **variables: str) -> list[str]:
+    """``ansible-playbook <book>.yml`` for this sandbox, to be run in ROOT."""
+    inventories = [f"-i{ROOT / 'inventories' / 'wabot'}", f"-i{sandbox.inventory}"]
+    extra = ["-e", json.dumps(variables)] if variables else []
+    return [str(Path(sys.executable).parent / "ansible-playbook"), *inventories, f"{book}.yml", *extra]
+
+
+def environment() -> dict[str, str]:
+    """The environment of a shell in ROOT; what Ansible keeps stays inside the checkout."""
+    kept = {
+        "ANSIBLE_HOME": str(ROOT / ".cache" / "ansible"),
+        "PYTHONUNBUFFERED": "1",
+        "XDG_CACHE_HOME": str(ROOT / ".cache"),
+    }
+    return {**kept, **os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def runs(sandbox: Sandbox) -> list[Path]:
+    """The directories of all runs, oldest first."""
+    below = sandbox.directory / "anchor" / ENVIRONMENT / "runs"
+    return sorted(below.iterdir(), key=lambda path: (path / "plan.json").stat().st_mtime_ns) if below.exists() else []
+
+
+def journal(run: Path) -> list[dict[str, Any]]:
+    """The records of a run; a line that is still being written does not count."""
+    try:
+        lines = (run / "journal.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in lines]
