@@ -19,12 +19,14 @@ extends_documentation_fragment:
 """
 
 import os
+import textwrap
 import threading
 import time
 from typing import Any
 
 from ansible.plugins.callback.default import CallbackModule as Default
 
+WIDTH = 80
 SILENCE = 20.0  # seconds after which a sign of life is shown
 
 
@@ -88,7 +90,19 @@ class CallbackModule(Default):
             super().v2_runner_on_failed(result, ignore_errors)
             return
         if not result.result.get("shown"):
-            self._display.display(f"FAILED [{result.host.get_name()}] {result.result['msg']}", color="red", stderr=True)
+            self._red(f"FAILED [{result.host.get_name()}] {result.result['msg']}")
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """The engine tells it once more, with the ways on."""
+        if self._verbose:
+            super().v2_runner_on_unreachable(result)
+            return
+        self._red(f"UNREACHABLE [{result.host.get_name()}] {' '.join(str(result.result.get('msg', '')).split())}")
+
+    def _red(self, text: str) -> None:
+        # No word is broken: an error ends with a command to be copied.
+        fold = textwrap.TextWrapper(WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        self._display.display("\n".join(map(fold.fill, text.split("\n"))), color="red", stderr=True)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The end: no sign of life is due any more."""

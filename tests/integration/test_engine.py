@@ -62,8 +62,10 @@ class World:
         for component, content in COMPONENTS.items():
             self._role(home / "roles" / component, component, content)
         (tmp / "toy.yml").write_text(STRATEGY)
+        (tmp / "far.yml").write_text(STRATEGY.replace("data.swap", "far.push"))
         hosts = {name: {"ansible_connection": "local"} for name in ("edge1", "db1", "ctl")}
-        groups = {"anchor": "ctl", "rollback_door": "edge1", "rollback_data": "db1"}
+        hosts["far1"] = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_common_args": "-oBatchMode=yes"}
+        groups = {"anchor": "ctl", "rollback_door": "edge1", "rollback_data": "db1", "rollback_far": "far1"}
         variables = {"rollback_environment": "toy", "rollback_dir": str(self.root), "rollback_confirmation": "toy/data"}
         variables["ansible_python_interpreter"] = sys.executable
         children = {group: {"hosts": {host: {}}} for group, host in groups.items()}
@@ -228,3 +230,14 @@ def test_a_killed_run_is_undone_after_its_orphan_has_ended(world: World) -> None
     world.play("undo")
     assert world.trace("db1") == ["prepare", "swap", "swap_back"]
     assert world.trace("edge1") == ["close", "open"]
+
+
+def test_a_host_that_is_lost_half_way_holds_the_run_on_one_screen(world: World) -> None:
+    out = world.play("far.yml", "-e", "reason=drill", rc=2)
+    assert "far1 could not be reached in the middle of the step." in " ".join(out.split())
+    screen = out[out.index("FAILED at") :].rstrip().splitlines()
+    assert len(screen) <= 15
+    assert max(map(len, out.splitlines())) <= 80
+    assert [record["kind"] for record in world.journal()[-2:]] == ["failed", "closed"]
+    assert world.journal()[-2]["code"] == "host-unreachable"
+    assert world.journal()[-2]["host"] == "far1"

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import supervisor_rpc
 from .layout import APP_HOSTS, RELEASE_HOSTS, Sandbox
-from .programs import APPLICATION, PATH, environment, program
+from .programs import APPLICATION, environment, program, surroundings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +91,7 @@ def manage(sandbox: Sandbox, host: str, *arguments: str, release: Path | None = 
     """The output of a management command of ``release``, or of the host's current one."""
     release = release or sandbox.home(host) / "current"
     command = [str(release / "venv" / "bin" / "python"), "manage.py", *arguments]
-    return _run(command, cwd=release, env={**os.environ, **environment(sandbox, host)})
+    return _run(command, cwd=release, env={**surroundings(), **environment(sandbox, host)})
 
 
 def running(sandbox: Sandbox, host: str) -> str:
@@ -122,7 +121,7 @@ def _git(home: Path, *arguments: str) -> bytes:
 
 def _run(command: list[str], **options: Any) -> str:
     """The output of ``command``; raises RuntimeError with what it said when it fails."""
-    options.setdefault("env", {**os.environ, "PATH": PATH})
+    options.setdefault("env", surroundings())
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[:3])} ended with {done.returncode}:\n{done.stdout}")

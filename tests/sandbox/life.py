@@ -88,7 +88,13 @@ def _supervisord(sandbox: Sandbox) -> None:
     log = (sandbox.directory / "log" / "supervisord.out").open("ab")
     with log:
         leader = subprocess.Popen(
-            command, cwd=sandbox.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=sandbox.directory,
+            env=programs.surroundings(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     (sandbox.directory / LEADER).write_text(str(leader.pid), encoding="utf-8")
     supervisor_rpc.until(lambda: bool(supervisor_rpc.states(sandbox.socket)), 10, "supervisord")

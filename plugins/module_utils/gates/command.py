@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -36,8 +37,7 @@ def probe(spec: Mapping[str, Any]) -> Probe:
         if rc is None:
             return Reading(False, f"not finished after {spec.get('timeout') or 30.0:g} s")
         if rc not in (spec.get("rc") or [0]):
-            last = errors.strip().splitlines()[-1:] or output.strip().splitlines()[-1:]
-            return Reading(False, line(f"ended with {rc}: {redact(''.join(last))}", 200))
+            return Reading(False, line(f"ended with {rc}: {redact(last_words(errors) or last_words(output))}", 200))
         if not spec.get("stdout"):
             return Reading(True, f"ended with {rc}")
         try:
@@ -75,6 +75,12 @@ def run(
             stream.seek(0)
             texts.append(stream.read(limit).decode("utf-8", "replace"))
         return rc, texts[0], texts[1]
+
+
+def last_words(text: str) -> str:
+    """The exception that a traceback ends with (SQL may follow it, with a caret below), else the last line."""
+    raised = re.findall(r"^[\w.]*(?:Error|Exception): .+$", text, re.MULTILINE)
+    return str((raised or text.strip().splitlines() or [""])[-1])
 
 
 def read_env(path: str) -> dict[str, str]:
