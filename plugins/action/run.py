@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +149,13 @@ def _notices(variables: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _lines(samples: str | None) -> Iterator[str]:
+def _lines(samples: str | None) -> list[str]:
     """The lines of the prober's file, if there is one."""
-    if samples:
-        with Path(samples).open(encoding="utf-8", errors="replace") as file:
-            yield from file
+    try:
+        return Path(samples).read_text(encoding="utf-8", errors="replace").splitlines() if samples else []
+    except OSError as error:
+        Display().warning(f"What the prober saw cannot be read: {error}")
+        return []
 
 
 def _unreachable(planned: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

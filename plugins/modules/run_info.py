@@ -71,6 +71,11 @@ runs:
   returned: always
   type: list
   elements: str
+later:
+  description: The names of the runs after that one that changed something, oldest first.
+  returned: always
+  type: list
+  elements: str
 points:
   description: The manifests of all restore points, newest first.
   returned: always

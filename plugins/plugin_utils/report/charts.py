@@ -66,7 +66,7 @@ def availability(view: View, line: Timeline) -> Markup:
             ms = each.p95_ms if name == "p95" else each.p50_ms
             points.append(None if ms is None else (left + (i + 0.5) * width, bottom - ms / slow * floor))
         parts.append(_line(points, name))
-    for y, label in ((top, f"{most}"), (middle, "0"), (bottom - floor, f"{slow:g} ms"), (bottom, "0")):
+    for y, label in ((top, f"{most} req"), (middle, "0"), (bottom - floor, f"{slow:g} ms"), (bottom, "0")):
         parts.append(Markup('<path class="grid" d="M{0:.1f} {1:.1f}H{2:.1f}"/>').format(left, y, WIDE - right))
         parts.append(_text(left - 5, y + 3, label, "end"))
     for second in _ticks(view.end - view.start, 8):

@@ -38,7 +38,7 @@ class Checkpoint:
 class Proof:
     """What the boxes are judged by. ``told``: a notice was delivered; ``reason``: one was given."""
 
-    title: str
+    strategy: str
     outcome: str
     line: Timeline
     gates: list[Gate]
@@ -71,7 +71,7 @@ def document(proof: Proof) -> list[Group]:
             "Pre-rollback",
             [
                 Box("Rollback trigger confirmed", False, "reason given" if proof.reason else ""),
-                Box("Rollback strategy selected", True, proof.title),
+                Box("Rollback strategy selected", True, proof.strategy),
                 Box("Incident commander assigned", False),
                 Box("Team notified", proof.told, "notice delivered" if proof.told else ""),
                 Box("Stakeholders notified", False),

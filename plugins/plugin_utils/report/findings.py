@@ -92,7 +92,7 @@ class Jobs:
 @dataclass(frozen=True)
 class Kept:
     what: str
-    where: str
+    hosts: list[str]
     until: str
 
 
@@ -160,7 +160,8 @@ def data(effects: Sequence[Effect], loss: Mapping[str, Any], taken: float | None
     ledger = next((e.values for e in reversed(effects) if "recovery" in e.values), {})
     window = mapping(ledger.get("window"))
     end = moment(window.get("end")) or swaps[0].at
-    start = moment(window.get("start")) or taken
+    # What an undo gives up was written since the rollback, and no restore point tells when that was.
+    start = moment(window.get("start")) or (taken if swaps[0].step == "postgres.swap" else None)
     known = None if start is None or end is None else max(0.0, (end - start) / 60)
     return Data(
         minutes=known if known is not None else number(loss.get("minutes")),
@@ -185,13 +186,15 @@ def jobs(effects: Sequence[Effect]) -> Jobs | None:
 
 
 def kept(effects: Sequence[Effect]) -> list[Kept]:
-    """What was replaced and is still there; said again by a later step, the later word counts."""
-    found: dict[tuple[str, str], Kept] = {}
+    """What was replaced and is still there, and on which hosts."""
+    found: dict[str, Kept] = {}
     for effect in effects:
         value = effect.values.get("kept")
         for what in items(value) or ([value] if isinstance(value, str) and value else []):
             until = stamp(moment(effect.values.get("until")), "%Y-%m-%d %H:%M UTC")
-            found[effect.host, text(what)] = Kept(text(what), effect.host, until)
+            before = found.get(text(what))
+            hosts = [*before.hosts, effect.host] if before else [effect.host]
+            found[text(what)] = Kept(text(what), list(dict.fromkeys(hosts)), until or (before.until if before else ""))
     return list(found.values())[:KEPT]
 
 

@@ -39,7 +39,7 @@ _SETTINGS: dict[str, Any] = {
 
 
 def _render(name: str, report: story.Report, environment: jinja2.Environment) -> str:
-    environment.filters.update(took=story.took, stamp=reading.stamp, percent=_percent, ms=_ms)
+    environment.filters.update(took=story.took, spelled=story.spelled, stamp=reading.stamp, percent=_percent, ms=_ms)
     return environment.get_template(name).render(r=report, charts=charts)
 
 
@@ -56,4 +56,6 @@ def _percent(ratio: float | None) -> str:
 
 
 def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+    if value is None or value >= 1000:
+        return "-" if value is None else f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"

@@ -13,30 +13,30 @@ from ansible_collections.steady.rollback.plugins.module_utils.core.canonical imp
 from . import checklists, findings, outside, timeline
 from .reading import Effect, effects, items, mapping, moment, text
 
+# Serves: PM-09, LOSS-05, RTO-07, RTO-09, CHK-9, VER-13
 HEADLINES = {
     "completed": "is complete",
-    "undone": "was taken back",
+    "undone": "is complete",
     "held": "stopped half way",
     "abandoned": "was given up",
 }
-TITLES = {
+NAMES = {
     "full": "Full (code and database)",
     "code": "Code",
     "config": "Configuration",
     "feature_flag": "Feature flag",
     "emergency": "Emergency (writes stopped first)",
-    "undo": "Undo of a rollback",
-    "finalize": "Finalize",
 }
 
 
 @dataclass(frozen=True)
 class Head:
-    """Who did what, why, and how it ended."""
+    """Who did what, why, and how it ended. ``title`` and ``headline`` are the two halves of one sentence."""
 
     run: str
     environment: str
     strategy: str
+    name: str
     title: str
     outcome: str
     headline: str
@@ -104,7 +104,7 @@ def tell(records: Sequence[Mapping[str, Any]], samples: Sequence[outside.Sample]
     data = findings.data(found, mapping(before.get("loss")), head.point_taken)
     undelivered = findings.undelivered(records)
     told = any(record.get("delivered") for record in records)
-    proof = checklists.Proof(head.title, head.outcome, line, gates, data, told, bool(head.reason))
+    proof = checklists.Proof(head.name, head.outcome, line, gates, data, told, bool(head.reason))
     return Report(
         head=head,
         timeline=line,
@@ -132,26 +132,33 @@ def tell(records: Sequence[Mapping[str, Any]], samples: Sequence[outside.Sample]
 def _head(opened: Mapping[str, Any], records: Sequence[Mapping[str, Any]], found: Sequence[Effect]) -> Head:
     closed = [record for record in records if record.get("kind") == "closed"]
     outcome = text(closed[-1].get("outcome"), 20) if closed else "not closed"
-    strategy = text(opened.get("strategy"), 40)
+    strategy, environment = text(opened.get("strategy"), 40), text(opened.get("environment"), 60)
+    plain = strategy.replace("_", " ").capitalize()
+    undoes = text(opened.get("undoes"), 60)
+    if undoes:
+        title = f"Undo of run {undoes} on {environment}"
+    else:
+        title = f"{plain} of {environment}" if strategy == "finalize" else f"{plain} rollback of {environment}"
     point = mapping(opened.get("point"))
     switched: Mapping[str, Any] = next(
         (e.values for e in found if e.step in ("release.switch", "release.switch_back")), {}
     )
     return Head(
         run=text(opened.get("run"), 60),
-        environment=text(opened.get("environment"), 60),
+        environment=environment,
         strategy=strategy,
-        title=TITLES.get(strategy, strategy.replace("_", " ").capitalize()),
+        name=NAMES.get(strategy, plain),
+        title=title,
         outcome=outcome,
         headline=HEADLINES.get(outcome, outcome),
         reason=text(opened.get("reason"), 500),
         operator=text(opened.get("operator"), 60),
         host=text(opened.get("host"), 60),
-        undoes=text(opened.get("undoes"), 60),
+        undoes=undoes,
         point=text(point.get("id"), 60),
         point_taken=moment(point.get("created")),
         origin=_release(switched.get("from")),
-        target=_release(switched.get("to")) or (_release(point) if not opened.get("undoes") else ""),
+        target=_release(switched.get("to")) or (_release(point) if not undoes else ""),
         journal=text(records[-1].get("prev"), 64) if records else "",
     )
 
@@ -201,7 +208,15 @@ def _commands(head: Head) -> list[tuple[str, str]]:
 
 
 def took(seconds: float | None) -> str:
-    """Seconds as people read them: 0.4 s, 8.3 s, 1:02, 1:02:05."""
+    """Seconds in a column: 0.4 s, 8.3 s, 1:02, 1:02:05."""
     if seconds is None:
         return "-"
     return f"{seconds:.1f} s" if seconds < 59.95 else duration(seconds)
+
+
+def spelled(seconds: float | None) -> str:
+    """Seconds in a sentence: 8.3 s, 3 min 34 s, 1 h 2 min."""
+    if seconds is None or seconds < 59.95:
+        return took(seconds)
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

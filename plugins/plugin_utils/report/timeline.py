@@ -85,13 +85,13 @@ def build(records: Records) -> Timeline:
 def _step(step: Mapping[str, Any], phase: str, records: Records) -> Step:
     n = whole(step.get("n")) or 0
     mine = [record for record in records if whole(record.get("n")) == n]
-    begun, done, failed = (_last(mine, kind) for kind in ("intent", "done", "failed"))
-    ended = moment(done.get("at")) if done else moment(failed.get("at"))
-    began = moment(begun.get("at"))
-    seconds = number(done.get("seconds"))
+    newest = mine[-1] if mine else {}
+    state = {"done": "done", "failed": "failed", "intent": "unsure"}.get(text(newest.get("kind")), "open")
+    began = moment(_last(mine, "intent").get("at"))
+    ended = moment(newest.get("at")) if state in ("done", "failed") else None
+    seconds = number(newest.get("seconds"))
     if seconds is None and began is not None and ended is not None:
         seconds = max(0.0, ended - began)
-    state = "done" if done else "failed" if failed else "unsure" if begun else "open"
     return Step(
         n=n,
         name=text(step.get("name"), 60),
@@ -109,7 +109,7 @@ def _step(step: Mapping[str, Any], phase: str, records: Records) -> Step:
 
 
 def _down(steps: Sequence[Step]) -> tuple[float, float | None] | None:
-    """From maintenance on to maintenance off. An undone run has these steps the other way round, twice."""
+    """From maintenance on to maintenance off."""
     on: float | None = None
     spans: list[tuple[float, float | None]] = []
     for step in steps:

@@ -1,0 +1,42 @@
+# Copyright (c) steady.rollback developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One builder at a time, also after its module was killed: programs that it started keep the lock until they end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..core.errors import LockHeld
+
+
+@contextmanager
+def held(path: Path, timeout: float) -> Iterator[int]:
+    """Hold the lock file ``path``; the value is the descriptor that programs inherit."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    try:
+        deadline = time.monotonic() + timeout
+        while not _taken(handle):
+            if time.monotonic() > deadline:
+                raise LockHeld(
+                    f"Another build still works below {path.parent} after {timeout:g} s.",
+                    hint="Its module may have been killed and its programs live on. Wait for them, or end them.",
+                    next=f"fuser -v {path}",
+                    code="release-build-running",
+                )
+            time.sleep(0.2)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
