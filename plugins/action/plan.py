@@ -80,10 +80,12 @@ def _fresh(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalog
 
 def _undone(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalogue) -> Made:
     of, run, point = _stored(look)
+    _refuse_undo(look, run)
     back = plan.undo(of, journal.begun_steps(look["records"]), known, canonical.digest(point))
     name = canonical.run_id(look["now"], os.urandom(2).hex())
     # Undoing an undo changes the same things again: what is kept bears the name of the first run.
-    fresh = {"id": name, "strategy": "undo", "reason": f"undo {run['id']}", "undoes": run["id"]}
+    fresh: dict[str, Any] = {"id": name, "strategy": "undo", "reason": f"undo {run['id']}", "undoes": run["id"]}
+    fresh["whole"] = journal.last(look["records"], "closed").get("outcome") in ("completed", "undone")
     return Made(back, _run({**run, **fresh}, args, back), point, back.steps, continues=run["id"])
 
 
@@ -121,6 +123,32 @@ def _run(run: dict[str, Any], args: Mapping[str, Any], of: plan.Plan) -> dict[st
         "dir": where,
         "steps": [step.name for step in of.steps],
     }
+
+
+def _refuse_undo(look: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    """A way back is refused when it would not lead to a whole system."""
+    name, stopped = run["id"], look["lease"].get("run") == run["id"] and look["lease"]["state"] != "free"
+    if look["later"]:
+        raise PlanRefused(
+            f"Run {look['later'][-1]} has changed the system after {name}.",
+            hint="Runs are undone one by one, the newest first.",
+            next=f"ansible-playbook undo.yml -e run={look['later'][-1]}",
+            code="undo-not-newest",
+        )
+    if run["strategy"] == "undo" and stopped:
+        raise PlanRefused(
+            f"Run {name} is itself the way back from {run['undoes']}, and is not finished.",
+            hint="Finish it. To leave it as it stands: unlock.yml -e run=" + name,
+            next="ansible-playbook resume.yml",
+            code="undo-unfinished",
+        )
+    if run["strategy"] == "undo" and not run["whole"]:
+        raise PlanRefused(
+            f"Run {name} took back {run['undoes']}, which had stopped half way: nothing whole lies ahead.",
+            hint="Start a new rollback.",
+            next="ansible-playbook full-rollback.yml --check",
+            code="redo-half",
+        )
 
 
 def _components(of: plan.Plan) -> list[str]:

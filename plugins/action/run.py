@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from ansible.utils.display import Display
 from ansible_collections.steady.rollback.plugins.module_utils.core import effects, plan, screens
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import PlanRefused
 from ansible_collections.steady.rollback.plugins.plugin_utils import controller
+from ansible_collections.steady.rollback.plugins.plugin_utils.report import render
 
 
 class ActionModule(controller.EngineAction):
@@ -79,7 +82,7 @@ class ActionModule(controller.EngineAction):
         outcome = "undone" if planned["run"]["strategy"] == "undo" else "completed"
         records = _done(todo[-1], variables) if todo else []
         records.append({"kind": "closed", "outcome": outcome})
-        return self._end(base, planned, records, outcome, variables)
+        return self._end(base, records, outcome, args, variables)
 
     def _failed(
         self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
@@ -90,10 +93,14 @@ class ActionModule(controller.EngineAction):
             if "ansible_failed_result" in variables["hostvars"][host]
         }
         found = effects.culprit(failed or _unreachable(planned, variables))
-        records = [{"kind": "failed", **found}, {"kind": "closed", "outcome": "held"}]
+        measured = {host: effects.keep(result) for host, result in failed.items() if "code" in result}
+        records: list[dict[str, Any]] = [
+            {"kind": "failed", **found, "effects": measured},
+            {"kind": "closed", "outcome": "held"},
+        ]
         if found["code"] == "lock-lost":
             raise PlanRefused(found["message"], hint=found["hint"], next=found["next"], code="lock-lost")
-        ended = self._end(base, planned, records, "held", variables)
+        ended = self._end(base, records, "held", args, variables)
         self.show(screens.failure(ended["records"], plan.load(planned["plan"])))
         if args.get("climbs") and found["code"] == "gate-failed":
             self.show(f"{planned['run']['strategy']} did not help: on to the next strategy.")
@@ -103,13 +110,52 @@ class ActionModule(controller.EngineAction):
     def _end(
         self,
         base: dict[str, Any],
-        planned: Mapping[str, Any],
         records: list[dict[str, Any]],
         outcome: str,
+        args: Mapping[str, Any],
         variables: dict[str, Any],
     ) -> dict[str, Any]:
+        records[-1].update(_notices(variables))
         closed = self.anchor("run", {**base, "state": "closed", "records": records, "outcome": outcome}, variables)
+        self._report(base, closed["records"], args, variables)
         return {"changed": True, "records": closed["records"], "dir": closed["dir"], "outcome": outcome}
+
+    def _report(
+        self, base: dict[str, Any], records: list[dict[str, Any]], args: Mapping[str, Any], variables: dict[str, Any]
+    ) -> None:
+        """Keep the report beside the journal, and here when ``report_dir`` names a place. The run has ended already:
+        whatever goes wrong with its report is said, and changes nothing."""
+        try:
+            files = render.files(records, _lines(args.get("samples")))
+            kept = self.anchor("run", {**base, "state": "reported", "files": files}, variables)
+            self.show(f"  report    {self._task.delegate_to or 'anchor'}:{kept['dir']}/report.html")
+            if args.get("report_dir"):
+                place = Path(args["report_dir"]) / base["run"]
+                place.mkdir(parents=True, exist_ok=True, mode=0o700)
+                for name, text in files.items():
+                    (place / name).write_text(text, encoding="utf-8")
+                self.show(f"  report    {place}/report.html")
+        except Exception as error:
+            Display().warning(f"The report could not be written: {type(error).__name__}: {error}")
+
+
+def _notices(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Who was reached by the newest notice of this run, and who was not."""
+    group = list(variables["groups"].get(f"{controller.PREFIX}notify", []))
+    sent = controller.results(variables, "notify", "effect", group).values()
+    return {
+        "delivered": sum(result.get("delivered", 0) for result in sent),
+        "undelivered": [each for result in sent for each in result.get("undelivered", [])],
+    }
+
+
+def _lines(samples: str | None) -> list[str]:
+    """The lines of the prober's file, if there is one."""
+    try:
+        return Path(samples).read_text(encoding="utf-8", errors="replace").splitlines() if samples else []
+    except OSError as error:
+        Display().warning(f"What the prober saw cannot be read: {error}")
+        return []
 
 
 def _unreachable(planned: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -95,8 +95,7 @@ from ansible_collections.steady.rollback.plugins.module_utils.storage.objects im
 def do(call: entry.Call) -> entry.Outcome:
     p = call.params
     place = source.Place(p["database"], p["environment"], p["accept_system_identifier"])
-    backup, snapshot = (p["captured"].get(name) or {} for name in ("backup", "snapshot"))
-    order = restore.Order(place, p["change"], backup, snapshot, p["jobs"], p["spool"])
+    order = restore.Order.of(place, p["change"], p["captured"], jobs=p["jobs"], spool=p["spool"])
     facts = restore.prepare(Server.of(p), open_store(p["s3"]) if p["s3"] else None, order, call.dry_run)
     return entry.Outcome(facts.pop("changed"), facts)
 

@@ -62,8 +62,17 @@ records:
   returned: always
   type: list
   elements: dict
+report:
+  description: Where the report of that run lies on the anchor, empty when it has none.
+  returned: always
+  type: str
 runs:
   description: The names of all runs, oldest first.
+  returned: always
+  type: list
+  elements: str
+later:
+  description: The names of the runs after that one that changed something, oldest first.
   returned: always
   type: list
   elements: str

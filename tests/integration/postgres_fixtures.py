@@ -189,10 +189,9 @@ def product_fixture(cluster: Cluster) -> Iterator[Cluster]:
     cluster.drop_all()
 
 
-@pytest.fixture(name="s3", scope="session")
-def s3_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def start_store(directory: Path) -> tuple[dict[str, Any], subprocess.Popen[bytes]]:
     """A SeaweedFS with an empty bucket, as the option ``s3`` of a module."""
-    sandbox = Sandbox.create(tmp_path_factory.mktemp("s3"))
+    sandbox = Sandbox.create(directory)
     keys = {"AWS_ACCESS_KEY_ID": "wabot", "AWS_SECRET_ACCESS_KEY": PASSWORD}
     limits = {"GOMEMLIMIT": "300MiB", "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
     with (sandbox.directory / "log").open("wb") as log:
@@ -203,6 +202,13 @@ def s3_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, A
     made = {**options, "secret_key": PASSWORD, "ca_file": "", "prefix": ""}
     # A bucket can be listed before its first volume takes an object.
     wait_for(lambda: _takes_an_object(made))
+    return made, process
+
+
+@pytest.fixture(name="s3", scope="session")
+def s3_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The object store."""
+    made, process = start_store(tmp_path_factory.mktemp("s3"))
     yield made
     stop(process)
 

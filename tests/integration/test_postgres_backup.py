@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -27,6 +33,7 @@ from integration.postgres_fixtures import (  # noqa: F401
     s3_fixture,
 )
 
+ROOT = Path(__file__).parents[2]
 POINT = "r20261125t040000-4f2a"
 TABLES = {"public.conversation": 200, "public.django_migrations": 2, "public.message": 2000}
 
@@ -187,3 +194,28 @@ def test_a_snapshot_that_cannot_be_had_leaves_all_as_it_was(product: Cluster) ->
     assert product.databases() == {"postgres", "wabot"}
     with product.connect("wabot", user="wabot") as connection:
         assert contents.rows(connection) == TABLES
+
+
+BACKUP = """
+import json, sys
+from pathlib import Path
+from ansible_collections.steady.rollback.plugins.module_utils.databases import backup
+from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres import Server
+from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
+given = json.loads(sys.stdin.read())
+backup.take(Server(**given["server"]), Bucket(given["s3"]), backup.Order(**given["order"]), dry_run=False)
+status = Path("/proc/self/status").read_text()
+print(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+"""
+
+
+def test_memory_does_not_grow_with_the_database(product: Cluster, bucket: Bucket, s3: dict[str, Any]) -> None:
+    """What cannot be compressed is larger than the bound on the memory that backs it up."""
+    noise = "SELECT string_agg(sha512((n * 1000 + m)::text::bytea), '') FROM generate_series(1, 1000) m"
+    product.run("wabot", f"CREATE TABLE noise AS SELECT ({noise}) AS bytes FROM generate_series(1, 2600) n")
+    wanted = {"server": asdict(product.server), "s3": s3, "order": asdict(order())}
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
+    argv = [sys.executable, "-c", BACKUP]
+    done = subprocess.run(argv, input=json.dumps(wanted), env=env, capture_output=True, text=True, check=True)
+    assert backup.read_note(bucket, order().key)["size"] > 150e6
+    assert int(done.stdout) / 1024 < 150

@@ -17,8 +17,16 @@ from typing import Any
 import psycopg
 import pytest
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import RollbackError
-from ansible_collections.steady.rollback.plugins.module_utils.databases import names, swap
-from integration.postgres_fixtures import PASSWORD, Cluster, cluster_fixture, product_fixture, wait_for  # noqa: F401
+from ansible_collections.steady.rollback.plugins.module_utils.databases import (
+    beside,
+    names,
+    preserve,
+    settings,
+    standing,
+    swap,
+)
+from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
+from integration.postgres_fixtures import PASSWORD, Cluster, cluster_fixture, product_fixture, s3_fixture, wait_for  # noqa: F401
 
 CHANGE = "r20261125t022301-4f2a"
 MARK = {"rollback": CHANGE, "complete": True, "restored_from": "a backup"}
@@ -160,7 +168,9 @@ def refused(cluster: Cluster, code: str, *parts: str, **more: Any) -> RollbackEr
 def test_what_is_not_there_is_said(product: Cluster) -> None:
     product.run("wabot", "SET ROLE wabot", "CREATE TABLE era (name text)", "INSERT INTO era VALUES ('now')")
     refused(product, "not-prepared", GOOD)
-    assert not back(product)["changed"]
+    with pytest.raises(RollbackError, match="Nothing is kept of this change") as error:
+        back(product)
+    assert error.value.code == "nothing-kept"
     with pytest.raises(RollbackError, match="There is no database 'nope'") as error:
         forth(product, "nope")
     assert error.value.code == "database-missing"
@@ -302,3 +312,85 @@ def test_killed_anywhere_then_resumed_or_undone(dressed: Cluster, verb: Any, sta
         assert len(dressed.databases()) == 3, at
     assert at > 15
     assert fenced > 5
+
+
+def verify(cluster: Cluster, swapped: bool = True) -> dict[str, Any]:
+    return standing.verify(cluster.server, "wabot", CHANGE, swapped)
+
+
+def test_verify_knows_the_database_by_its_number(ready: Cluster) -> None:
+    with pytest.raises(RollbackError, match="not the one that was restored") as error:
+        verify(ready)
+    assert (error.value.code, error.value.facts["waiting"]) == ("swap-not-effective", GOOD)
+    assert not verify(ready, swapped=False)["swapped"]
+    forth(ready)
+    found = verify(ready)
+    assert (found["swapped"], found["writable"], found["kept"], found["waiting"]) == (True, True, BAD, "")
+    ready.run("postgres", "ALTER DATABASE wabot RENAME TO stray", "CREATE DATABASE wabot OWNER wabot")
+    with pytest.raises(RollbackError) as error:
+        verify(ready)
+    assert error.value.code == "swap-not-effective"
+
+
+def test_verify_sees_a_database_that_takes_no_writes(ready: Cluster) -> None:
+    forth(ready)
+    ready.run("postgres", "ALTER DATABASE wabot SET default_transaction_read_only = on")
+    with pytest.raises(RollbackError) as error:
+        verify(ready)
+    assert error.value.code == "database-read-only"
+
+
+def test_preflight_names_what_may_not_be_copied(ready: Cluster) -> None:
+    with ready.server.connect("postgres") as connection:
+        assert settings.refusals(connection, "wabot") == []
+    ready.run(
+        "postgres",
+        "CREATE ROLE auditor",
+        "ALTER ROLE auditor IN DATABASE wabot SET work_mem = '5MB'",
+        "ALTER DATABASE wabot SET log_statement = 'ddl'",
+        'ALTER DATABASE wabot SET "app.tenant" = 7',
+        "ALTER ROLE postgres IN DATABASE wabot SET log_statement = 'all'",
+        "ALTER DATABASE wabot SET datestyle = 'ISO'",
+    )
+    try:
+        with ready.server.connect("postgres") as connection:
+            found = dict(settings.refusals(connection, "wabot"))
+        assert found == {
+            "settings of role auditor": "GRANT auditor TO rollback",
+            "parameter log_statement": "GRANT SET ON PARAMETER log_statement TO rollback",
+            'parameter "app.tenant"': 'GRANT SET ON PARAMETER "app.tenant" TO rollback',
+        }
+        refused(ready, "clothes-refused")
+        ready.run("postgres", *found.values())
+        before = world(ready)
+        forth(ready)
+        assert world(ready)[:6] == before[:6]
+    finally:
+        ready.drop_all()
+        for parameter in ("log_statement", '"app.tenant"'):
+            ready.run("postgres", f"REVOKE SET ON PARAMETER {parameter} FROM rollback")
+        ready.run("postgres", "DROP ROLE auditor")
+
+
+def test_the_forensic_copy_is_proven(ready: Cluster, s3: dict[str, Any]) -> None:
+    store = Bucket(s3)
+
+    def copy(**more: Any) -> dict[str, Any]:
+        given = {"store": store, "environment": "test", "kept": BAD, "dry_run": False, **more}
+        return preserve.preserve(ready.server, **given)
+
+    assert copy()["reason"] == f"there is no kept database {BAD!r}"
+    forth(ready)
+    with ready.server.connect("postgres") as connection:
+        kept = beside.look(connection, BAD)
+    assert copy(store=None)["reason"] == "there is no object store"
+    assert copy(dry_run=True)["changed"]
+    assert not preserve.proven(store, "test", kept)
+    made = copy()["backup"]
+    assert (made["purpose"], made["database"], made["tables"]["public.era"]) == ("evidence", BAD, 1)
+    assert preserve.proven(store, "test", kept)
+    assert not copy()["changed"]
+    store.put(made["key"], b"cut")
+    assert not preserve.proven(store, "test", kept)
+    ready.run("postgres", f'ALTER DATABASE "{BAD}" ALLOW_CONNECTIONS false')
+    assert "not currently accepting connections" in copy()["reason"]

@@ -97,12 +97,20 @@ def look(store: Store, run: str, wanted_point: str) -> dict[str, Any]:
         "run": name,
         "plan": store.plan(name) if name else {},
         "records": store.records(name) if name else [],
+        "report": store.report(name) if name else "",
         "runs": runs,
+        "later": [each for each in runs if each > name and _acted(store, each)],
         "points": points,
         "broken": broken,
         "point": point.choose(points, wanted_point, store.home.name) if wanted_point else {},
         "durations": _durations(store, runs[-5:]),
     }
+
+
+def _acted(store: Store, run: str) -> bool:
+    """Whether a run may have changed something that its undo would change back."""
+    begun = journal.begun_steps(store.records(run))
+    return any(step["n"] in begun and step["inverse"] for step in store.plan(run).get("plan", {}).get("steps", []))
 
 
 def _points(store: Store, wanted: str) -> tuple[list[point.Manifest], list[str]]:

@@ -97,6 +97,11 @@ class Store:
         for name, text in files.items():
             self._replace(self.run_dir(run) / os.path.basename(name), text.encode())
 
+    def report(self, run: str) -> str:
+        """Where the report of a run lies, empty when it has none."""
+        path = self.run_dir(run) / "report.html"
+        return str(path) if path.exists() else ""
+
     def records(self, run: str) -> list[journal.Record]:
         """The journal of a run, without a line that a crash tore."""
         return self._decoded(run).records

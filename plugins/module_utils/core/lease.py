@@ -59,8 +59,10 @@ class Request:
 
 def take(current: Lease | None, request: Request, now: float) -> Lease:
     """The lease of ``request``; raises LockHeld with everything the operator needs to decide what to do."""
+    acted = False
     if current is not None and current.state != "free":
         _check(current, request, now)
+        acted = current.acted  # who goes on must end it, even if killed before a change of his own
     generation = (current.generation if current else 0) + 1
     return Lease(
         run=request.run,
@@ -70,6 +72,7 @@ def take(current: Lease | None, request: Request, now: float) -> Lease:
         since=now,
         heartbeat=now,
         expires=now + GRACE,
+        acted=acted,
     )
 
 

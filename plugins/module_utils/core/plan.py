@@ -88,9 +88,11 @@ def build(strategy: str, requested: Sequence[str], known: Catalogue, hosts: Host
     strategy does not say, preparation comes first and verification last.
     """
     words = list(requested)
-    if "prepare" not in words:
+    # Finalizing goes back to nothing: there is nothing to prepare, and nothing that could be verified.
+    goes_back = any(not name.endswith(".finalize") for name in words)
+    if goes_back and "prepare" not in words:
         words.insert(0, "prepare")
-    if "verify" not in words:
+    if goes_back and "verify" not in words:
         words.append("verify")
     named = _resolve(words, known)
     components = list(dict.fromkeys(name.split(".")[0] for name in named if name not in STAGE_VERBS))

@@ -132,6 +132,8 @@ def status(look: Mapping[str, Any], of: Plan | None) -> str:
         lines.append(
             _field("lock", f"{held['state']} by {holder['user']} on {holder['host']}, last sign of life {age} ago")
         )
+    if look.get("report"):
+        lines.append(_field("report", look["report"]))
     lines += _broken(look)
     shown = since(records, of, look["now"])
     if shown:

@@ -86,12 +86,22 @@ def rename(guard: Any, database: str, name: str) -> None:
     guard.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(database), sql.Identifier(name)))
 
 
+def unfinished(server: Server, found: Mapping[str, Any]) -> bool:
+    """Whether a database says that it is not complete, or was left between its creation and its mark."""
+    if found["mark"]:
+        return found["mark"].get("complete") is False
+    if found["comment"] or not found["datallowconn"]:
+        return False
+    with server.connect(found["datname"]) as connection:
+        return not contents.tables(connection)
+
+
 def drop_unfinished(server: Server, guard: Any, database: str) -> None:
     """Drop what an attempt left behind: it says that it is unfinished, or it is empty. Anything else is refused."""
     found = look(guard, database)
     if not found:
         return
-    if found["mark"].get("complete", True) and not _empty(server, found):
+    if not unfinished(server, found):
         raise TargetRefused(
             f"The database {database!r} is there and is not an unfinished one of this change: it is left alone.",
             hint="Find out whose it is. Rename it when it is in the way.",
@@ -100,14 +110,6 @@ def drop_unfinished(server: Server, guard: Any, database: str) -> None:
         )
     sql = package("psycopg.sql", "python3-psycopg")
     guard.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
-
-
-def _empty(server: Server, found: Mapping[str, Any]) -> bool:
-    """Between its creation and its mark a database has no table yet."""
-    if not found["datallowconn"] or found["comment"]:
-        return False
-    with server.connect(found["datname"]) as connection:
-        return not contents.tables(connection)
 
 
 def _locale(like: Mapping[str, Any]) -> list[Any]:

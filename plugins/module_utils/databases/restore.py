@@ -34,6 +34,14 @@ class Order:
     jobs: int = 1
     spool: str = ""
 
+    @classmethod
+    def of(
+        cls, place: source.Place, change: str, captured: Mapping[str, Any], *, jobs: int = 1, spool: str = ""
+    ) -> Order:
+        """From what a restore point has of this component."""
+        backup, snapshot = (captured.get(name) or {} for name in ("backup", "snapshot"))
+        return cls(place, change, backup, snapshot, jobs, spool)
+
     @property
     def side(self) -> str:
         """The name of the database beside."""
@@ -44,7 +52,7 @@ def prepare(server: Server, bucket: Bucket | None, order: Order, dry_run: bool) 
     """Make the database beside, or find that it is made. Returns {changed, database, source, ...}."""
     with server.connect(MAINTENANCE) as connection:
         state = look(connection, order)
-        from_snapshot = _sound(connection, order)
+        from_snapshot = has_snapshot(connection, order)
     if state in ("ready", "swapped") or dry_run:
         chosen = "snapshot" if from_snapshot else "backup"
         return {"changed": not state, "database": order.side, "source": state or chosen}
@@ -78,7 +86,7 @@ def look(connection: Any, order: Order) -> str:
     return "swapped" if gone_live else ""
 
 
-def _sound(connection: Any, order: Order) -> bool:
+def has_snapshot(connection: Any, order: Order) -> bool:
     """Whether the restore point's copy is in the cluster, closed since it was made, or taken by an attempt before."""
     if not order.snapshot.get("database"):
         return False
@@ -86,9 +94,17 @@ def _sound(connection: Any, order: Order) -> bool:
     return bool(kept) and kept["mark"].get("snapshot") == dict(order.snapshot)
 
 
+def stranger(server: Server, connection: Any, order: Order) -> str:
+    """A database that bears a name of this change and was not made by it; empty when there is none."""
+    side, kept = (beside.look(connection, name) for name in (order.side, names.bad(order.place.database, order.change)))
+    if side and not look(connection, order) and not beside.unfinished(server, side):
+        return order.side
+    return str(kept["datname"]) if side and kept else ""
+
+
 def _take_snapshot(connection: Any, order: Order) -> bool:
     """Give the restore point's copy the name of the database beside. Rename and mark are one transaction."""
-    if not _sound(connection, order):
+    if not has_snapshot(connection, order):
         return False
     if beside.look(connection, order.snapshot["database"]):
         with connection.transaction():

@@ -39,6 +39,20 @@ SUPERUSERS = """
 SELECT rolname::text FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase
 JOIN pg_roles r ON r.oid = setrole WHERE datname = %s AND rolsuper ORDER BY 1
 """
+# Roles whose settings this role cannot set in their name, and parameters that it may not set: with the way out.
+FOREIGN = """
+SELECT DISTINCT format('settings of role %%I', rolname), format('GRANT %%I TO %%I', rolname, current_user)
+FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase JOIN pg_roles r ON r.oid = setrole
+WHERE datname = %s AND NOT rolsuper AND NOT pg_has_role(current_user, r.oid, 'MEMBER')
+"""
+RESERVED = """
+SELECT DISTINCT format('parameter %%I', name), format('GRANT SET ON PARAMETER %%I TO %%I', name, who)
+FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase LEFT JOIN pg_roles r ON r.oid = setrole,
+  unnest(setconfig) entry, split_part(entry, '=', 1) name, coalesce(rolname, current_user) who
+WHERE datname = %s AND rolsuper IS NOT TRUE AND NOT has_parameter_privilege(who, name, 'SET')
+  AND NOT EXISTS (SELECT FROM pg_settings s WHERE lower(s.name) = lower(split_part(entry, '=', 1))
+                  AND context IN ('user', 'backend'))
+"""
 
 Grant = tuple[str, str, bool]  # role, "" for everybody; privilege; whether it may be passed on
 
@@ -64,6 +78,14 @@ def differences(connection: Any, like: Mapping[str, Any], other: Mapping[str, An
     found = [f"{key} is {other[key]!r}, was {like[key]!r}" for key in FIXED if other.get(key) != like.get(key)]
     superusers = connection.execute(SUPERUSERS, [like["datname"]]).fetchall()
     return found + [f"settings of the superuser {role} stay behind" for (role,) in superusers]
+
+
+def refusals(connection: Any, like: str) -> list[tuple[str, str]]:
+    """What ``dress`` may not copy from database ``like``, each with the statement by which a superuser allows it."""
+    found = connection.execute(FOREIGN, [like]).fetchall()
+    if connection.info.server_version >= 150000:
+        found += connection.execute(RESERVED, [like]).fetchall()
+    return sorted(found)
 
 
 def dress(connection: Any, like: str, name: str) -> None:

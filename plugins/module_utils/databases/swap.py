@@ -76,10 +76,18 @@ def swapped(server: Server, terms: Terms, dry_run: bool) -> dict[str, Any]:
 
 
 def swapped_back(server: Server, terms: Terms, dry_run: bool) -> dict[str, Any]:
-    """What was live before this change is live again. Nothing to do when the change never came that far."""
+    """What was live before this change is live again. Nothing to do when the switch was not made."""
     way = Exchange(terms, names.bad(terms.live, terms.change), names.good(terms.live, terms.change))
     with _opened(server, terms) as connection:
-        return _ensure(connection, server, way, look(connection, way), dry_run)
+        seen = look(connection, way)
+        if way.incoming not in seen and way.outgoing not in seen:
+            raise TargetMissing(
+                f"Nothing is kept of this change: there is neither {way.incoming!r} nor {way.outgoing!r}.",
+                hint="The kept database was deleted, by finalize or by hand. Its copy is in the object store.",
+                next="ansible-playbook status.yml",
+                code="nothing-kept",
+            )
+        return _ensure(connection, server, way, seen, dry_run)
 
 
 @contextmanager
@@ -207,7 +215,7 @@ def _mark(way: Exchange, incoming: Mapping[str, Any]) -> dict[str, Any]:
     """
     now = time.time()
     times = {"replaced": canonical.utc(now), "until": canonical.utc(now + way.terms.keep_hours * 3600)}
-    kept = {"run": way.terms.run, "live": incoming["oid"], **times}
+    kept = {"run": way.terms.run, "live": int(incoming["oid"]), **times}
     mine = {key: value for key, value in incoming["mark"].items() if key != "kept"}
     if "restored" in mine:
         return {**mine["restored"], "kept": kept}

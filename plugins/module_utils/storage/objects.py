@@ -8,8 +8,11 @@ size and SHA-256, and whoever reads compares them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +21,7 @@ from ..drivers import package
 
 PART = 16 * 1024 * 1024  # bytes of one part: 10,000 parts reach 160 GB
 BLOCK = 1024 * 1024  # bytes of one read
+PAUSE = 0.1  # seconds before a broken read is taken up again, doubled each time
 TRIES = 5  # of a read that breaks off before it gives up, counted anew whenever bytes came
 
 
@@ -57,17 +61,29 @@ class Bucket:
 
     def write(self, key: str, blocks: Iterable[bytes]) -> Written:
         """Store a stream of unknown length in parts. When ``blocks`` raises, nothing is left behind."""
+        self._forget_unfinished(key)
         upload = self._ask("create_multipart_upload", key)["UploadId"]
-        sha256, size, parts = hashlib.sha256(), 0, []
+        sha256, size, tags = hashlib.sha256(), 0, list[Future[str]]()
+
+        def send(part: bytearray, number: int) -> str:
+            sent = self._ask("upload_part", key, UploadId=upload, PartNumber=number, Body=part)
+            return str(sent["ETag"])
+
         try:
-            for number, part in enumerate(_parts(blocks), 1):
-                sha256.update(part)
-                size += len(part)
-                tag = self._ask("upload_part", key, UploadId=upload, PartNumber=number, Body=part)["ETag"]
-                parts.append({"PartNumber": number, "ETag": tag})
+            # One part is on its way while the next one is read.
+            with ThreadPoolExecutor(1) as sender:
+                for number, part in enumerate(_parts(blocks), 1):
+                    sha256.update(part)
+                    size += len(part)
+                    if tags:
+                        tags[-1].result()
+                    tags.append(sender.submit(send, part, number))
+            parts = [{"PartNumber": number, "ETag": tag.result()} for number, tag in enumerate(tags, 1)]
             self._ask("complete_multipart_upload", key, UploadId=upload, MultipartUpload={"Parts": parts})
         except BaseException:
-            self._ask("abort_multipart_upload", key, UploadId=upload)
+            # A store that does not answer keeps its parts; the next write of this key has them removed.
+            with contextlib.suppress(StorageFailed):
+                self._ask("abort_multipart_upload", key, UploadId=upload)
             raise
         return Written(key, size, sha256.hexdigest())
 
@@ -101,6 +117,7 @@ class Bucket:
                 tries += 1
                 if tries >= TRIES:
                     raise self._failed("get_object", key, error) from error
+                time.sleep(PAUSE * 2**tries)
             else:
                 if offset < end:
                     tries += 1
@@ -138,6 +155,13 @@ class Bucket:
         """Remove an object; one that is not there is no error."""
         self._ask("delete_object", key)
 
+    def _forget_unfinished(self, key: str) -> None:
+        """Parts that a killed writer of this key left are seen by nobody, and paid for."""
+        found = self._ask("list_multipart_uploads", "", Prefix=self.prefix + key).get("Uploads", [])
+        for upload in found:
+            if upload["Key"] == self.prefix + key:
+                self._ask("abort_multipart_upload", key, UploadId=upload["UploadId"])
+
     def _ask(self, what: str, key: str, **options: Any) -> Any:
         named = {"Key": self.prefix + key} if key else {}
         try:
@@ -146,7 +170,7 @@ class Bucket:
             raise self._failed(what, key, error) from error
 
     def _failed(self, what: str, key: str, error: Exception) -> StorageFailed:
-        said = getattr(error, "response", {}).get("Error", {})
+        said = (getattr(error, "response", None) or {}).get("Error", {})
         return StorageFailed(
             f"The object store refused {what} of {self.prefix}{key} in bucket {self.name}: "
             f"{said.get('Code', type(error).__name__)}: {said.get('Message') or error}",
@@ -160,15 +184,16 @@ def open_store(spec: Mapping[str, Any]) -> Bucket:
     return Bucket(spec)
 
 
-def _parts(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def _parts(blocks: Iterable[bytes]) -> Iterator[bytearray]:
     """The stream in parts of PART bytes, the last one shorter; an empty stream is one empty part."""
-    part = bytearray()
-    sent = False
+    part, sent = bytearray(), False
     for block in blocks:
-        part += block
-        while len(part) >= PART:
-            yield bytes(part[:PART])
-            del part[:PART]
-            sent = True
+        rest = memoryview(block)
+        while len(part) + len(rest) >= PART:
+            room = PART - len(part)
+            part += rest[:room]
+            yield part
+            part, rest, sent = bytearray(), rest[room:], True
+        part += rest
     if part or not sent:
-        yield bytes(part)
+        yield part

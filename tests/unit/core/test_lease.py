@@ -48,6 +48,12 @@ def test_a_run_that_acted_must_be_ended_before_another_begins() -> None:
     assert lease.take(held(acted=True), lease.Request("r2", BEN, continues="r1"), late).generation == 2
 
 
+def test_who_goes_on_with_a_half_changed_system_holds_it_from_the_start() -> None:
+    taken = lease.take(held(acted=True), lease.Request("r2", BEN, continues="r1"), START + 10_000)
+    assert taken.acted
+    assert not lease.take(replace(held(acted=True), state="free"), lease.Request("r2", BEN), START).acted
+
+
 def test_a_stale_run_that_changed_nothing_stands_in_nobodys_way() -> None:
     assert lease.take(held(), lease.Request("r2", BEN), START + 10_000).run == "r2"
 

@@ -25,6 +25,7 @@ KNOWN = plan.catalogue(
                 "swap": {"does": "Swap", "inverse": "swap_back", "budget": 30, "notice": True, "confirm": True},
                 "swap_back": {"does": "Swap back", "inverse": "swap", "budget": 30, "notice": True},
                 "verify": {"does": "Count", "budget": 60},
+                "finalize": {"does": "Delete", "budget": 60},
             }
         },
         "web": {
@@ -59,6 +60,10 @@ def test_preparation_comes_first_and_verification_last() -> None:
 def test_a_strategy_may_say_itself_when_to_prepare() -> None:
     names = [step.name for step in built(["door.close", "prepare", "data.swap", "data.verify", "door.open"]).steps]
     assert names == ["door.close", "data.prepare", "data.swap", "data.verify", "door.open"]
+
+
+def test_finalizing_prepares_nothing() -> None:
+    assert [step.name for step in built(["data.finalize"]).steps] == ["data.finalize"]
 
 
 def test_a_rolling_verb_takes_its_first_host_alone() -> None:
