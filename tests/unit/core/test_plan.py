@@ -32,6 +32,7 @@ KNOWN = plan.catalogue(
             "verbs": {
                 "start": {"does": "Start", "inverse": "stop", "budget": 20, "rolling": True},
                 "stop": {"does": "Stop", "inverse": "start", "budget": 20, "notice": True},
+                "reload": {"does": "Reload", "inverse": "reload", "budget": 20, "rolling": True},
             }
         },
     }
@@ -137,6 +138,23 @@ def test_undoing_the_undo_does_the_same_things_again() -> None:
     again = plan.undo(back, everything, KNOWN, "point")
     acting = [step.name for step in of.steps if step.inverse]
     assert list(dict.fromkeys(step.name for step in again.steps)) == list(dict.fromkeys(acting))
+
+
+def test_services_are_reloaded_after_what_they_are_to_see_in_both_directions() -> None:
+    of = built(["door.close", "data.swap", "web.reload", "door.open"])
+    everything = set(range(1, len(of.steps) + 1))
+    back = plan.undo(of, everything, KNOWN, "point")
+    assert [(step.name, step.hosts) for step in back.steps] == [
+        ("door.close", ["edge1"]),
+        ("data.swap_back", ["db1"]),
+        ("web.reload", ["app1"]),
+        ("web.reload", ["app2", "app3"]),
+        ("door.open", ["edge1"]),
+    ]
+    again = plan.undo(back, everything, KNOWN, "point")
+    assert [step.name for step in again.steps] == [step.name for step in of.steps if step.inverse]
+    alone = plan.undo(built(["web.reload", "data.swap"]), {1, 2, 3, 4}, KNOWN, "point")
+    assert [step.name for step in alone.steps] == ["data.swap_back", "web.reload", "web.reload"]
 
 
 def test_budgets_add_up() -> None:
