@@ -45,6 +45,10 @@ def built(words: list[str] = WORDS, hosts: plan.Hosts = HOSTS) -> plan.Plan:
     return plan.build("full", words, KNOWN, hosts, "point")
 
 
+def names(of: plan.Plan) -> list[str]:
+    return list(dict.fromkeys(step.name for step in of.steps))
+
+
 def test_preparation_comes_first_and_verification_last() -> None:
     assert [step.name for step in built().steps] == [
         "data.prepare",
@@ -144,17 +148,14 @@ def test_services_are_reloaded_after_what_they_are_to_see_in_both_directions() -
     of = built(["door.close", "data.swap", "web.reload", "door.open"])
     everything = set(range(1, len(of.steps) + 1))
     back = plan.undo(of, everything, KNOWN, "point")
-    assert [(step.name, step.hosts) for step in back.steps] == [
-        ("door.close", ["edge1"]),
-        ("data.swap_back", ["db1"]),
-        ("web.reload", ["app1"]),
-        ("web.reload", ["app2", "app3"]),
-        ("door.open", ["edge1"]),
+    assert names(back) == ["door.close", "data.swap_back", "web.reload", "door.open"]
+    assert [step.hosts[0] for step in back.steps if step.verb == "reload"] == HOSTS["web"]
+    again = plan.undo(back, set(range(1, len(back.steps) + 1)), KNOWN, "point")
+    assert names(again) == ["door.close", "data.swap", "web.reload", "door.open"]
+    assert names(plan.undo(built(["web.reload", "data.swap"]), {1, 2, 3, 4}, KNOWN, "point")) == [
+        "data.swap_back",
+        "web.reload",
     ]
-    again = plan.undo(back, everything, KNOWN, "point")
-    assert [step.name for step in again.steps] == [step.name for step in of.steps if step.inverse]
-    alone = plan.undo(built(["web.reload", "data.swap"]), {1, 2, 3, 4}, KNOWN, "point")
-    assert [step.name for step in alone.steps] == ["data.swap_back", "web.reload", "web.reload"]
 
 
 def test_budgets_add_up() -> None:
