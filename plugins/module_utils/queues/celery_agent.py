@@ -258,7 +258,8 @@ def serve(name: str, scripts: dict[str, str]) -> None:
             answer = {"ok": getattr(agent, request.pop("do"))(**request)}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), file=answers, flush=True)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ class CeleryApp:
         clock = threading.Timer(self.project.timeout, self.process.kill)
         clock.start()
         try:
-            print(json.dumps({"do": do, **args}), file=questions, flush=True)
+            questions.write(json.dumps({"do": do, **args}) + "\n")
+            questions.flush()
             line = answers.readline()
         except BrokenPipeError:
             line = ""
