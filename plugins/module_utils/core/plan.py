@@ -116,11 +116,21 @@ def build(strategy: str, requested: Sequence[str], known: Catalogue, hosts: Host
     return _hashed(Plan(strategy, list(requested), steps, dropped), point)
 
 
-def undo(of: Plan, begun: set[int], known: Catalogue, point: str) -> Plan:
+def fold(rungs: Sequence[tuple[Plan, set[int]]]) -> list[Step]:
+    """The steps that may have happened, of one run or of all rungs of a ladder: one that was repeated counts once."""
+    steps: list[Step] = []
+    for of, begun in rungs:
+        latest = [step for step in of.steps if step.n in begun]
+        names = {step.name for step in latest}
+        steps = [step for step in steps if step.name not in names] + latest
+    return steps
+
+
+def undo(begun: Sequence[Step], known: Catalogue, point: str) -> Plan:
     """The way back from a run: the inverse of every step that may have happened, last one first."""
     steps: list[Step] = []
-    for step in reversed(of.steps):
-        if step.n in begun and step.inverse:
+    for step in reversed(begun):
+        if step.inverse:
             _resolve([step.inverse], known)
             steps += _steps(step.inverse, known, {step.inverse.split(".")[0]: step.hosts})
     if not steps:

@@ -119,9 +119,9 @@ def test_undo_takes_back_exactly_what_may_have_happened_in_reverse(begun: int) -
     started = [step for step in of.steps if step.n <= begun and step.inverse]
     if not started:
         with pytest.raises(PlanRefused, match="There is nothing to undo"):
-            plan.undo(of, set(range(1, begun + 1)), KNOWN, "point")
+            plan.undo(of.steps[:begun], KNOWN, "point")
         return
-    back = plan.undo(of, set(range(1, begun + 1)), KNOWN, "point")
+    back = plan.undo(of.steps[:begun], KNOWN, "point")
     assert list(dict.fromkeys(step.name for step in back.steps)) == list(
         dict.fromkeys(step.inverse for step in reversed(started))
     )
@@ -132,12 +132,20 @@ def test_undo_takes_back_exactly_what_may_have_happened_in_reverse(begun: int) -
 
 def test_undoing_the_undo_does_the_same_things_again() -> None:
     of = built()
-    everything = set(range(1, len(of.steps) + 1))
-    back = plan.undo(of, everything, KNOWN, "point")
-    again = plan.undo(back, everything, KNOWN, "point")
+    back = plan.undo(of.steps, KNOWN, "point")
+    again = plan.undo(back.steps, KNOWN, "point")
     acting = [step.name for step in of.steps if step.inverse]
     assert list(dict.fromkeys(step.name for step in again.steps)) == list(dict.fromkeys(acting))
 
 
 def test_budgets_add_up() -> None:
     assert plan.budget([replace(step, budget=7) for step in built().steps]) == 7 * len(built().steps)
+
+
+def test_the_rungs_of_a_ladder_are_undone_as_one() -> None:
+    first, second = built(["door.close", "web.stop", "door.open"]), built(["door.close", "data.swap", "door.open"])
+    everything = {step.n for step in first.steps}
+    folded = plan.fold([(first, everything), (second, {1, 2, 3})])
+    assert [step.name for step in folded] == ["web.stop", "door.open", "data.prepare", "door.close", "data.swap"]
+    assert next(step.name for step in plan.undo(folded, KNOWN, "point").steps) == "data.swap_back"
+    assert plan.fold([(first, everything)]) == first.steps
