@@ -246,7 +246,7 @@ class Agent:
 def serve(name: str, scripts: dict[str, str]) -> None:
     """Answer requests about the application ``name`` until the input ends."""
     # Whatever the application prints while it is imported must not mix with the answers.
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     agent = None
     for line in sys.stdin:
@@ -257,7 +257,6 @@ def serve(name: str, scripts: dict[str, str]) -> None:
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
-        answers.flush()
 
 
 if __name__ == "__main__":
