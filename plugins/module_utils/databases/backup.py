@@ -11,7 +11,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ def read_note(bucket: Bucket, key: str) -> dict[str, Any]:
     return _parsed(bucket.get(note_of(key)), key)
 
 
-def read_whole(server: Server, blocks: Any) -> None:
+def read_whole(server: Server, blocks: Iterable[bytes]) -> None:
     """Read an archive to its end as a restore would, into nothing; raises when it is damaged."""
     argv = [server.program("pg_restore"), "--format=custom", "--file=/dev/null"]
     pipes.feed(argv, server.environment(""), blocks)
