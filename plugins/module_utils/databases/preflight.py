@@ -16,7 +16,7 @@ from ..core.errors import DatabaseFailed, DriverMissing
 from ..drivers import package
 from ..storage.objects import open_store
 from . import backup as backups
-from . import contents, restore, sessions, source
+from . import contents, restore, sessions, settings, source
 from .postgres import MAINTENANCE, Server
 
 COUNTING = 10  # seconds for exact counts of the live rows; what is left over is estimated
@@ -129,12 +129,12 @@ class View:
             yield checks.ok("client programs", said)
 
     def hindrances(self) -> Iterator[checks.Check]:
-        """What no eviction ends: prepared transactions, replication slots, subscriptions."""
+        """What no eviction ends, and what this role may not copy to the database that comes in."""
         with self.server.connect(MAINTENANCE) as connection:
-            found = sessions.hindrances(connection, [self.order.place.database])
-        for each in found:
-            what, _, way_out = each.partition(": ")
-            yield checks.fail("database", f"it cannot be renamed because of {what}", way_out, "database-bound")
+            yield from settings.forbidden(connection, self.order.place.database)
+            for each in sessions.hindrances(connection, [self.order.place.database]):
+                what, _, way_out = each.partition(": ")
+                yield checks.fail("database", f"it cannot be renamed because of {what}", way_out, "database-bound")
 
     def transactions(self) -> Iterator[checks.Check]:
         """Long work will be cut off by the switch: somebody may want to know."""
