@@ -34,7 +34,7 @@ options:
     default: ""
   owner:
     description:
-      - Account that builds and owns the releases when the task runs as root. Empty means the account of the task.
+      - Account that builds and owns the releases when the task runs as root. Empty means the owner of O(home).
     type: str
     default: ""
   lock:

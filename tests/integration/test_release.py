@@ -23,7 +23,7 @@ from ansible_collections.steady.rollback.plugins.module_utils.core.errors import
     TargetMissing,
     TargetRefused,
 )
-from ansible_collections.steady.rollback.plugins.module_utils.release import look, switch, target
+from ansible_collections.steady.rollback.plugins.module_utils.release import finalize, locks, look, switch, target
 from integration.release_fixtures import Product, marker, product_fixture, running_fixture, told  # noqa: F401
 
 CHANGE = "r20261125t022301-4f2a"
@@ -297,6 +297,7 @@ def test_preflight_finds_every_problem_at_once(running: Product) -> None:
     assert found["layout"] == ("fail", "release-layout")
     assert found["index"] == ("fail", "release-index")
     assert found["env file"] == ("warn", "release-env-open")
+    assert rows(running, "v2", env_file="/nonexistent")["layout"] == ("fail", "env-file-unreadable")
     assert rows(running, "v2", look={"allow_bad": True})["target"] == ("warn", "release-bad")
 
 
@@ -331,3 +332,36 @@ def test_a_release_with_pip(product: Product, monkeypatch: pytest.MonkeyPatch) -
     release, built = site.build(target.find(site.home, site.mirror, "", "v1"), CHANGE, 0)
     site.check(release)
     assert built and json.loads((release.path / ".release.json").read_text())["tag"] == "v1"
+
+
+def test_finalize_leaves_what_somebody_may_go_back_to(running: Product) -> None:
+    commits = [line["commit"] for line in running.home.switches()]
+    kept = finalize.prune(running.home, 3, [], dry_run=False)
+    assert (kept["changed"], kept["removed"]) == (False, [])
+    assert [name.split()[1] for name in kept["kept"]] == ["v3", "v2", "v1"]
+    foreseen = finalize.prune(running.home, 1, [commits[0]], dry_run=True)
+    assert foreseen["removed"] == [commits[1][:12]] and len(running.home.all()) == 3
+    assert finalize.prune(running.home, 1, [commits[0]], dry_run=False)["removed"] == [commits[1][:12]]
+    assert [release.tag for release in running.home.all()].count("v1") == 1
+    assert finalize.prune(running.home, 1, [commits[0]], dry_run=False)["changed"] is False
+
+
+def test_finalize_leaves_the_way_back_of_the_newest_rollback_and_linked_releases(running: Product) -> None:
+    running.rollback("v1", CHANGE)
+    (running.home.root / "standby").symlink_to(running.home.directory(running.git("rev-parse", "v2")))
+    assert finalize.prune(running.home, 1, [], dry_run=False)["removed"] == []
+    (running.home.root / "standby").unlink()
+    assert finalize.prune(running.home, 1, [], dry_run=False)["removed"] == [running.git("rev-parse", "v2")[:12]]
+    assert running.undo(CHANGE) == "v3"
+
+
+def test_finalize_is_not_in_the_way_of_a_build_and_cleans_up_after_a_kill(running: Product) -> None:
+    first = running.home.directory(running.home.switches()[0]["commit"])
+    first.with_name(f".removing-{'0' * 12}").mkdir()
+    with locks.held(first.with_name(f".{first.name}.lock"), 1):
+        done = finalize.prune(running.home, 2, [], dry_run=False)
+    assert (done["busy"], done["removed"], first.exists()) == ([first.name], [], True)
+    assert list(running.home.releases.glob(".removing-*")) == []
+    assert finalize.prune(running.home, 2, [], dry_run=False)["removed"] == [first.name]
+    with pytest.raises(BadInput, match="the live release must stay"):
+        finalize.prune(running.home, 0, [], dry_run=False)

@@ -117,12 +117,21 @@ def build(strategy: str, requested: Sequence[str], known: Catalogue, hosts: Host
 
 
 def undo(of: Plan, begun: set[int], known: Catalogue, point: str) -> Plan:
-    """The way back from a run: the inverse of every step that may have happened, last one first."""
+    """The way back from a run: the inverse of every step that may have happened, last one first.
+
+    A step that is its own inverse (reload, flush) has the services see what the step before it has changed, so on the
+    way back it follows that step again.
+    """
+    blocks: list[list[Step]] = []
+    for step in (each for each in of.steps if each.n in begun and each.inverse):
+        if step.inverse == step.name and blocks:
+            blocks[-1].append(step)
+        else:
+            blocks.append([step])
     steps: list[Step] = []
-    for step in reversed(of.steps):
-        if step.n in begun and step.inverse:
-            _resolve([step.inverse], known)
-            steps += _steps(step.inverse, known, {step.inverse.split(".")[0]: step.hosts})
+    for step in (each for block in reversed(blocks) for each in block):
+        _resolve([step.inverse], known)
+        steps += _steps(step.inverse, known, {step.inverse.split(".")[0]: step.hosts})
     if not steps:
         raise PlanRefused(
             "There is nothing to undo: the run stopped before it changed anything.",

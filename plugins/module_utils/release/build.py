@@ -60,9 +60,7 @@ class Builder:
     """Builds releases of one host with one recipe. ``patience`` is how long another build is waited for, in seconds."""
 
     def __init__(self, home: Home, mirror: Mirror, recipe: Recipe, runner: Runner, patience: float) -> None:
-        self.home, self.mirror, self.recipe = home, mirror, recipe
-        self.runner = replace(runner, secrets=recipe.secrets())
-        self.patience = patience
+        self.home, self.mirror, self.recipe, self.runner, self.patience = home, mirror, recipe, runner, patience
 
     def build(self, target: Target, change: str, now: float) -> tuple[Release, bool]:
         """The complete release of ``target``, and whether it was built now. A retained one needs no network."""
@@ -72,14 +70,15 @@ class Builder:
             found = self.home.release(target.commit)
             if not found.problem:
                 return found, False
-            holding = replace(self.runner, hold=(handle,))
+            holding = replace(self.runner, secrets=self.recipe.secrets(), hold=(handle,))
             self._clear(path, change)
             self._make(path, target, change, holding, now)
             return self.home.release(target.commit), True
 
     def check(self, release: Release) -> None:
         """Prove that the release can be used: its commands of ``checks`` end well."""
-        self._commands(release.path, self.recipe.checks, self.runner, code="release-check-failed")
+        runner = replace(self.runner, secrets=self.recipe.secrets())
+        self._commands(release.path, self.recipe.checks, runner, code="release-check-failed")
 
     def _clear(self, path: Path, change: str) -> None:
         """Make room: what we left unfinished goes, what others left is kept under another name."""

@@ -37,6 +37,7 @@ class Release:
     commit: str = ""
     tag: str = ""
     lock_sha256: str = ""
+    built: str = ""
     problem: str = ""
 
 
@@ -77,7 +78,7 @@ class Home:
         said, real = str(marker.get("lock_sha256", "")), self.lock_sha256(path)
         tag = str(marker.get("tag", ""))
         problem = f"{self.lock} of {path} was changed after the build" if said and said != real else ""
-        return Release(path, commit, tag, real, problem)
+        return Release(path, commit, tag, real, str(marker.get("built", "")), problem)
 
     def lock_sha256(self, path: Path) -> str:
         """The SHA-256 of a release's lock file, empty when it has none."""

@@ -18,6 +18,7 @@ from .. import drivers, looks, web
 from ..core import checks
 from ..core.checks import Check
 from ..core.errors import RollbackError
+from ..django_command import read_env_file
 from . import target
 from .build import Builder
 from .layout import SHORT, Home
@@ -186,7 +187,10 @@ def _tools(look: Look) -> Iterator[Check]:
 
 def _env_file(look: Look) -> Iterator[Check]:
     path = look.builder.recipe.env_file
-    if path and stat.S_IMODE(os.stat(path).st_mode) & (stat.S_IROTH | stat.S_IWOTH):
+    if not path:
+        return
+    read_env_file(path)
+    if stat.S_IMODE(os.stat(path).st_mode) & (stat.S_IROTH | stat.S_IWOTH):
         yield checks.warn(
             "env file", f"Everybody on this host may read {path}.", f"chmod 600 {path}", "release-env-open"
         )

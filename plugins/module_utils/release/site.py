@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +37,7 @@ SITE_OPTIONS: dict[str, dict[str, Any]] = {
 def builder(params: Mapping[str, Any]) -> Builder:
     """What a module's SITE_OPTIONS describe."""
     home, timeout = Home(params["home"], params["lock"]), float(params["build_timeout"])
-    runner = Runner(params["owner"], timeout)
+    runner = Runner(params["owner"] or _owner(params["home"]), timeout)
     recipe = Recipe(
         lock=params["lock"],
         python=params["python"],
@@ -48,6 +50,14 @@ def builder(params: Mapping[str, Any]) -> Builder:
         variables=tuple((str(key), str(value)) for key, value in params["build_variables"].items()),
     )
     return Builder(home, Mirror(home.mirror, params["repository"], runner), recipe, runner, timeout)
+
+
+def _owner(home: str) -> str:
+    """The account that owns the product's directory, when root asks; empty when it is root, or unknown."""
+    try:
+        return pwd.getpwuid(os.stat(home).st_uid).pw_name if os.geteuid() == 0 else ""
+    except (OSError, KeyError):
+        return ""
 
 
 def _commands(lists: list[list[Any]]) -> tuple[tuple[str, ...], ...]:

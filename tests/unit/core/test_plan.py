@@ -32,6 +32,7 @@ KNOWN = plan.catalogue(
             "verbs": {
                 "start": {"does": "Start", "inverse": "stop", "budget": 20, "rolling": True},
                 "stop": {"does": "Stop", "inverse": "start", "budget": 20, "notice": True},
+                "reload": {"does": "Reload", "inverse": "reload", "budget": 20, "rolling": True},
             }
         },
     }
@@ -42,6 +43,10 @@ WORDS = ["door.close", "web.stop", "data.swap", "web.start", "door.open"]
 
 def built(words: list[str] = WORDS, hosts: plan.Hosts = HOSTS) -> plan.Plan:
     return plan.build("full", words, KNOWN, hosts, "point")
+
+
+def names(of: plan.Plan) -> list[str]:
+    return list(dict.fromkeys(step.name for step in of.steps))
 
 
 def test_preparation_comes_first_and_verification_last() -> None:
@@ -137,6 +142,20 @@ def test_undoing_the_undo_does_the_same_things_again() -> None:
     again = plan.undo(back, everything, KNOWN, "point")
     acting = [step.name for step in of.steps if step.inverse]
     assert list(dict.fromkeys(step.name for step in again.steps)) == list(dict.fromkeys(acting))
+
+
+def test_services_are_reloaded_after_what_they_are_to_see_in_both_directions() -> None:
+    of = built(["door.close", "data.swap", "web.reload", "door.open"])
+    everything = set(range(1, len(of.steps) + 1))
+    back = plan.undo(of, everything, KNOWN, "point")
+    assert names(back) == ["door.close", "data.swap_back", "web.reload", "door.open"]
+    assert [step.hosts[0] for step in back.steps if step.verb == "reload"] == HOSTS["web"]
+    again = plan.undo(back, set(range(1, len(back.steps) + 1)), KNOWN, "point")
+    assert names(again) == ["door.close", "data.swap", "web.reload", "door.open"]
+    assert names(plan.undo(built(["web.reload", "data.swap"]), {1, 2, 3, 4}, KNOWN, "point")) == [
+        "data.swap_back",
+        "web.reload",
+    ]
 
 
 def test_budgets_add_up() -> None:
