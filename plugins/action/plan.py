@@ -73,7 +73,7 @@ class ActionModule(controller.EngineAction):
 def _fresh(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalogue, hosts: plan.Hosts) -> Made:
     point = look["point"]
     of = plan.build(args["strategy"], args["steps"], known, hosts, canonical.digest(point))
-    name = canonical.run_id(look["now"], os.urandom(2).hex())
+    name = canonical.run_id(look["now"])
     run = {"id": name, "change": name, "strategy": args["strategy"], "reason": str(args["reason"]), "undoes": ""}
     return Made(of, _run(run, args, of), point, of.steps, continues=str(args["after"]))
 
@@ -82,7 +82,7 @@ def _undone(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalo
     of, run, point = _stored(look)
     _refuse_undo(look, run)
     back = plan.undo(of, journal.begun_steps(look["records"]), known, canonical.digest(point))
-    name = canonical.run_id(look["now"], os.urandom(2).hex())
+    name = canonical.run_id(look["now"])
     # Undoing an undo changes the same things again: what is kept bears the name of the first run.
     fresh: dict[str, Any] = {"id": name, "strategy": "undo", "reason": f"undo {run['id']}", "undoes": run["id"]}
     fresh["whole"] = journal.last(look["records"], "closed").get("outcome") in ("completed", "undone")

@@ -12,7 +12,7 @@ from ansible_collections.steady.rollback.plugins.plugin_utils import controller
 
 
 class ActionModule(controller.EngineAction):
-    """``state: planned`` names the components and the id; ``state: written`` hands the manifest to the anchor."""
+    """``planned`` names components and id, ``written`` hands the manifest to the anchor, ``retired`` ends old ones."""
 
     def work(self, args: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         known = controller.catalogue()
@@ -21,6 +21,8 @@ class ActionModule(controller.EngineAction):
         target = {"root": args["root"], "environment": args["environment"]}
         if args["state"] == "planned":
             return self._planned(target, args, captured, hosts, variables)
+        if args["state"] == "retired":
+            return self._retired(target, args, variables)
         found = {each: controller.results(variables, each, "capture", hosts[each]) for each in captured}
         silent = [each for each in captured if len(found[each]) < len(hosts[each])]
         if silent:
@@ -56,16 +58,9 @@ class ActionModule(controller.EngineAction):
                 next="ansible-inventory --graph",
                 code="nothing-to-do",
             )
-        look = self.anchor("run_info", {**target, "run": "", "restore_point": ""}, variables)
-        if look["lease"] and look["lease"]["state"] != "free":
-            raise PlanRefused(
-                f"Run {look['lease']['run']} is not finished: this is no moment for a restore point.",
-                hint="Resume or undo it first.",
-                next="ansible-playbook status.yml",
-                code="run-unfinished",
-            )
+        look = self._look(target, variables)
         who = controller.holder()
-        name = canonical.run_id(look["now"], "") + args["purpose"].replace("_", "-")
+        name = f"{canonical.stamp(look['now'])}-{args['purpose'].replace('_', '-')}"
         run = {"id": name, "change": name, "strategy": "capture", "reason": "", "operator": who["user"]}
         run.update(environment=args["environment"], host=who["host"], dir="", steps=[], undoes="")
         parts = [{"component": each, "hosts": hosts[each]} for each in captured]
@@ -76,3 +71,24 @@ class ActionModule(controller.EngineAction):
             "parts": parts,
             "points": look["points"],
         }
+
+    def _retired(self, target: dict[str, Any], args: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        look = self._look(target, variables)
+        old = point.retired(look["points"], int(args["keep"]), set(look["used"]))
+        if old:
+            self.show(f"restore points whose time is over: {', '.join(old)}")
+            retire = {**target, "state": "retired", "retire": old, "s3": args["s3"]}
+            self.anchor("restore_point", retire, variables)
+        return {"changed": bool(old), "retired": old}
+
+    def _look(self, target: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """What the anchor knows; raises PlanRefused while a run is not finished."""
+        look = self.anchor("run_info", {**target, "run": "", "restore_point": ""}, variables)
+        if look["lease"] and look["lease"]["state"] != "free":
+            raise PlanRefused(
+                f"Run {look['lease']['run']} is not finished: this is no moment for a restore point.",
+                hint="Resume or undo it first.",
+                next="ansible-playbook status.yml",
+                code="run-unfinished",
+            )
+        return look

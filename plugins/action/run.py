@@ -118,6 +118,7 @@ class ActionModule(controller.EngineAction):
         records[-1].update(_notices(variables))
         closed = self.anchor("run", {**base, "state": "closed", "records": records, "outcome": outcome}, variables)
         self._report(base, closed["records"], args, variables)
+        self._copy(base, args, variables)
         return {"changed": True, "records": closed["records"], "dir": closed["dir"], "outcome": outcome}
 
     def _report(
@@ -137,6 +138,16 @@ class ActionModule(controller.EngineAction):
                 self.show(f"  report    {place}/report.html")
         except Exception as error:
             Display().warning(f"The report could not be written: {type(error).__name__}: {error}")
+
+    def _copy(self, base: dict[str, Any], args: Mapping[str, Any], variables: dict[str, Any]) -> None:
+        """Copy the record to the object store. The run has ended already: a dead store is said, and changes nothing."""
+        if not args.get("s3"):
+            return
+        what = {"state": "pushed", "s3": args["s3"], **{key: base[key] for key in ("root", "environment", "run")}}
+        try:
+            self.anchor("anchor_copy", what, variables)
+        except Exception as error:
+            Display().warning(f"The record of this run is on the anchor only, not in the object store: {error}")
 
 
 def _notices(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def existing(directory: str) -> list[dict[str, Any]] | None:
     found = []
     try:
         for row in (Path(directory) / SUMS).read_text(encoding="utf-8").splitlines():
-            sha256, _, name = row.partition("  ")
+            sha256, _gap, name = row.partition("  ")
             content = (Path(directory) / name).read_bytes()
             if hashlib.sha256(content).hexdigest() != sha256:
                 return None
@@ -174,7 +174,7 @@ def _system() -> tuple[str, str]:
     """Memory, load, uptime and disks, read from the kernel; figures in KiB and seconds."""
     memory = {}
     for row in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        name, _, value = row.partition(":")
+        name, _colon, value = row.partition(":")
         if name in ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree"):
             memory[name] = int(value.split()[0])
     disks = {}

@@ -127,7 +127,7 @@ def deliver(told: Event, sinks: Sequence[Mapping[str, Any]], total: float = TOTA
 def _try_twice(told: Event, sink: Mapping[str, Any], deadline: float) -> str:
     """Empty when it was delivered, else the reason of the last try."""
     reason = ""
-    for _ in range(2):
+    for _attempt in range(2):
         left = min(DELIVERY_SECONDS, deadline - time.monotonic())
         if left <= 0:
             break

@@ -41,11 +41,12 @@ options:
       - System identifier of another cluster whose backup may be restored here, after that cluster was lost.
     type: str
     default: ""
-  swaps:
+  steps:
     description:
-      - Whether the run restores and switches the database. Otherwise only server and role are looked at.
-    type: bool
-    default: true
+      - Names of the run's steps. Only a run with V(postgres.swap) is asked for a backup.
+    type: list
+    elements: str
+    default: [postgres.swap]
   max_age:
     description:
       - Hours; an older backup is a warning.
@@ -98,7 +99,7 @@ def do(call: entry.Call) -> entry.Outcome:
     place = source.Place(p["database"], p["environment"], p["accept_system_identifier"])
     order = restore.Order.of(place, p["change"], p["captured"])
     terms = preflight.Terms(p["max_age"], p["long_transaction"], p["data_directory"])
-    return entry.Outcome(False, preflight.look(Server.of(p), p["s3"], order, terms, p["swaps"]))
+    return entry.Outcome(False, preflight.look(Server.of(p), p["s3"], order, terms, p["steps"]))
 
 
 SPEC = {
@@ -108,7 +109,7 @@ SPEC = {
     "change": {"type": "str", "required": True},
     "captured": {"type": "dict", "default": {}},
     "accept_system_identifier": {"type": "str", "default": ""},
-    "swaps": {"type": "bool", "default": True},
+    "steps": {"type": "list", "elements": "str", "default": ["postgres.swap"]},
     "max_age": {"type": "float", "default": 26},
     "long_transaction": {"type": "float", "default": 60},
     "data_directory": {"type": "path", "default": ""},

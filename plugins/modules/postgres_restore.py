@@ -47,6 +47,11 @@ options:
       - Parallel workers of C(pg_restore). More than one need the archive as a file in O(spool) while they run.
     type: int
     default: 1
+  template:
+    description:
+      - The database that the new one is made from. Extensions that only a superuser may create can wait in it.
+    type: str
+    default: template0
   spool:
     description:
       - Directory on this host for that file. It is made with mode 0700.
@@ -95,7 +100,9 @@ from ansible_collections.steady.rollback.plugins.module_utils.storage.objects im
 def do(call: entry.Call) -> entry.Outcome:
     p = call.params
     place = source.Place(p["database"], p["environment"], p["accept_system_identifier"])
-    order = restore.Order.of(place, p["change"], p["captured"], jobs=p["jobs"], spool=p["spool"])
+    order = restore.Order.of(
+        place, p["change"], p["captured"], jobs=p["jobs"], spool=p["spool"], template=p["template"]
+    )
     facts = restore.prepare(Server.of(p), open_store(p["s3"]) if p["s3"] else None, order, call.dry_run)
     return entry.Outcome(facts.pop("changed"), facts)
 
@@ -109,6 +116,7 @@ SPEC = {
     "accept_system_identifier": {"type": "str", "default": ""},
     "jobs": {"type": "int", "default": 1},
     "spool": {"type": "path", "default": ""},
+    "template": {"type": "str", "default": "template0"},
 }
 
 

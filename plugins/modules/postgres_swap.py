@@ -9,8 +9,8 @@ module: postgres_swap
 short_description: Exchange a PostgreSQL database for the one that was restored beside it, and back
 version_added: 0.1.0
 description:
-  - The live database is closed to new connections, its sessions are ended, and both databases are renamed in one
-    transaction. Owner, grants, connection limit, settings and comment go to the database that comes in.
+  - Sessions of the live database are ended while both databases are renamed in one transaction. New connections wait
+    for it. Owner, grants, connection limit, settings and comment go to the database that comes in.
   - What is replaced is kept under a name made from O(change), can be read and is read only by default.
   - Names alone say where one stands, so each state is safe to ask for again after a run was killed anywhere.
 author:
@@ -78,7 +78,7 @@ differences:
   type: list
   elements: str
 gap_ms:
-  description: Milliseconds for which no connection was taken.
+  description: Milliseconds from the first session that was ended to the new database.
   returned: when something was exchanged
   type: float
 sessions_ended:

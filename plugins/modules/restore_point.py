@@ -5,18 +5,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_point
-short_description: Keep the manifest of a restore point
+short_description: Keep or retire the manifests of restore points
 version_added: 0.1.0
 author:
   - The steady.rollback developers (@steady)
 description:
-  - Runs on the anchor host. Writes the manifest there and to the object store, with its SHA-256.
+  - Runs on the anchor host. Writes a manifest there and to the object store, with its SHA-256, or deletes old ones.
   - The action plugin of the same name gathers what the hosts captured; playbooks use that.
 attributes:
   check_mode:
     support: full
     description: Writes nothing.
 options:
+  state:
+    description: Whether to keep O(manifest) or to delete the manifests of O(retire).
+    type: str
+    choices: [written, retired]
+    default: written
   root:
     description: The directory on the anchor that holds the environments.
     type: path
@@ -26,9 +31,13 @@ options:
     type: str
     required: true
   manifest:
-    description: The body of the manifest.
+    description: The body of the manifest; required with O(state=written).
     type: dict
-    required: true
+  retire:
+    description: The ids of the restore points to delete.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - steady.rollback.s3
 """
@@ -44,11 +53,11 @@ EXAMPLES = r"""
 RETURN = r"""
 path:
   description: The manifest on the anchor.
-  returned: success
+  returned: when O(state=written)
   type: str
 sha256:
   description: The SHA-256 of the manifest file.
-  returned: success
+  returned: when O(state=written)
   type: str
 """
 
@@ -62,6 +71,8 @@ from ansible_collections.steady.rollback.plugins.module_utils.storage import arg
 
 def do(call: entry.Call) -> entry.Outcome:
     p = call.params
+    if p["state"] == "retired":
+        return retire(call)
     body = p["manifest"]
     data = point.pack(body)
     sha256 = hashlib.sha256(data).hexdigest()
@@ -75,15 +86,29 @@ def do(call: entry.Call) -> entry.Outcome:
     return entry.Outcome(True, {"path": str(path), "sha256": sha256})
 
 
+def retire(call: entry.Call) -> entry.Outcome:
+    p = call.params
+    bucket = objects.open_store(p["s3"]) if p["s3"] and not call.dry_run else None
+    store = Store(p["root"], p["environment"])
+    for name in [] if call.dry_run else p["retire"]:
+        if bucket:
+            bucket.delete(f"{p['environment']}/points/{name}.json")  # first: else a fetch would bring it back
+        store.remove_point(name)
+    return entry.Outcome(bool(p["retire"]))
+
+
 def main() -> None:
     entry.run(
         do,
         argument_spec={
             "root": {"type": "path", "default": "/var/lib/rollback"},
             "environment": {"type": "str", "required": True},
-            "manifest": {"type": "dict", "required": True},
+            "state": {"type": "str", "default": "written", "choices": ["written", "retired"]},
+            "manifest": {"type": "dict"},
+            "retire": {"type": "list", "elements": "str", "default": []},
             **arguments.SPEC,
         },
+        required_if=[("state", "written", ["manifest"])],
     )
 
 

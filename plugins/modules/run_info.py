@@ -81,6 +81,11 @@ points:
   returned: always
   type: list
   elements: dict
+used:
+  description: The ids of the restore points that a run has used.
+  returned: always
+  type: list
+  elements: str
 broken:
   description: The names of restore points whose file cannot be trusted.
   returned: always

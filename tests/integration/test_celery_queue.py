@@ -22,7 +22,7 @@ from ansible_collections.steady.rollback.plugins.module_utils.core.errors import
 )
 from ansible_collections.steady.rollback.plugins.module_utils.django_command import Project
 from ansible_collections.steady.rollback.plugins.module_utils.looks import rows
-from ansible_collections.steady.rollback.plugins.module_utils.queues import celery, celery_agent
+from ansible_collections.steady.rollback.plugins.module_utils.queues import celery, celery_scripts
 from ansible_collections.steady.rollback.plugins.module_utils.queues.celery_app import CeleryApp
 from integration.queue_fixtures import (  # noqa: F401
     Product,
@@ -115,10 +115,10 @@ def test_a_park_that_is_killed_leaves_each_job_in_one_place_and_is_finished_by_t
     mixed(product)
     everything = sorted(broker.lrange("celery", 0, -1))
     desk = "rollback:parking:celery"
-    broker.eval(celery_agent.TAKE, 2, "celery", desk)
+    broker.eval(celery_scripts.TAKE, 2, "celery", desk)
     for raw in broker.lrange(desk, 0, steps - 1) if steps else []:
         broker.eval(
-            celery_agent.SORT,
+            celery_scripts.SORT,
             3,
             desk,
             "celery",
@@ -142,7 +142,7 @@ def test_a_park_that_is_killed_leaves_each_job_in_one_place_and_is_finished_by_t
 
 def test_a_sort_that_was_judged_on_another_desk_moves_nothing(broker: redis.Redis) -> None:
     broker.rpush("desk", "a", "b")
-    assert broker.eval(celery_agent.SORT, 3, "desk", "q", "p", "b", "1") == 0
+    assert broker.eval(celery_scripts.SORT, 3, "desk", "q", "p", "b", "1") == 0
     assert (broker.lrange("desk", 0, -1), broker.exists("q", "p")) == ([b"a", b"b"], 0)
 
 

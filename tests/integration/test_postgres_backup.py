@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from integration.postgres_fixtures import (  # noqa: F401
     product_fixture,
     s3_client,
     s3_fixture,
+    wait_for,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -210,12 +211,67 @@ print(next(line.split()[1] for line in status.splitlines() if line.startswith("V
 
 
 def test_memory_does_not_grow_with_the_database(product: Cluster, bucket: Bucket, s3: dict[str, Any]) -> None:
-    """What cannot be compressed is larger than the bound on the memory that backs it up."""
-    noise = "SELECT string_agg(sha512((n * 1000 + m)::text::bytea), '') FROM generate_series(1, 1000) m"
-    product.run("wabot", f"CREATE TABLE noise AS SELECT ({noise}) AS bytes FROM generate_series(1, 2600) n")
-    wanted = {"server": asdict(product.server), "s3": s3, "order": asdict(order())}
+    """The archive is larger than the bound on the memory of the process that writes it."""
+    product.run(
+        "wabot",
+        "CREATE TABLE noise AS SELECT string_agg(sha512(n::text::bytea), '') AS bytes FROM generate_series(1, 16384) n",
+        "INSERT INTO noise SELECT bytes FROM noise, generate_series(1, 79)",
+    )
+    uncompressed = replace(order(), compression="0")  # two hexadecimal digits a byte
+    wanted = {"server": asdict(product.server), "s3": s3, "order": asdict(uncompressed)}
     env = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
     argv = [sys.executable, "-c", BACKUP]
     done = subprocess.run(argv, input=json.dumps(wanted), env=env, capture_output=True, text=True, check=True)
     assert backup.read_note(bucket, order().key)["size"] > 150e6
     assert int(done.stdout) / 1024 < 150
+
+
+SNAPSHOT = """
+import json, sys
+from ansible_collections.steady.rollback.plugins.module_utils.databases import snapshot
+from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres import Server
+snapshot.take(Server(**json.loads(sys.stdin.read())), "wabot", "r20261125t040000-4f2a", 10)
+"""
+
+
+def test_a_snapshot_that_is_killed_leaves_no_fence(product: Cluster) -> None:
+    held = product.connect("wabot", user="wabot")
+    held.execute("BEGIN")
+    held.execute("INSERT INTO conversation (tenant) VALUES ('in a transaction')")
+    worker = start(SNAPSHOT, asdict(product.server))
+    with product.connect() as watching:
+        query = b"SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE DATABASE%'"
+        wait_for(lambda: watching.execute(query).fetchone())
+    worker.kill()
+    worker.wait()
+    begun = time.monotonic()
+    product.connect("wabot", user="wabot").close()
+    assert time.monotonic() - begun < 5
+    held.execute("COMMIT")
+    held.close()
+    kept = snapshot.take(product.server, "wabot", POINT, stall=10)
+    assert kept["tables"]["public.conversation"] == 201
+
+
+def test_a_backup_that_is_killed_is_made_again(product: Cluster, bucket: Bucket, s3: dict[str, Any]) -> None:
+    more = "INSERT INTO message (conversation_id, body) SELECT 1, repeat(n::text, 99) FROM generate_series(1, 20000) n"
+    product.run("wabot", more)
+    worker = start(BACKUP, {"server": asdict(product.server), "s3": s3, "order": asdict(order())})
+    with product.connect() as watching:
+        query = b"SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY public.message%'"
+        wait_for(lambda: worker.poll() is not None or watching.execute(query).fetchone())
+    worker.kill()
+    worker.wait()
+    assert backup.note_of(order().key) not in bucket.keys("")
+    facts = backup.take(product.server, bucket, order(), dry_run=False)["backup"]
+    assert facts["tables"]["public.message"] == 22000
+
+
+def start(program: str, given: dict[str, Any]) -> subprocess.Popen[str]:
+    """Run ``program`` in a process of its own, to be killed."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
+    worker = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, env=env, text=True)
+    assert worker.stdin is not None
+    worker.stdin.write(json.dumps(given))
+    worker.stdin.close()
+    return worker

@@ -28,6 +28,7 @@ from integration.postgres_fixtures import (  # noqa: F401
 )
 
 POINT, CHANGE = "r20261125t040000-4f2a", "r20261125t050000-00ff"
+SWAP = ["prepare", "postgres.swap"]
 PLACE = source.Place("wabot", "production")
 
 
@@ -52,7 +53,7 @@ def terms(cluster: Cluster, **more: Any) -> preflight.Terms:
 
 def found(cluster: Cluster, s3: dict[str, Any], wanted: restore.Order, **more: Any) -> dict[str, dict[str, Any]]:
     """{name of the row: the row} of those that are not ok."""
-    seen = preflight.look(cluster.server, s3, wanted, terms(cluster, **more), True)
+    seen = preflight.look(cluster.server, s3, wanted, terms(cluster, **more), SWAP)
     assert all(row["fix"] and (row["code"] or row["level"] == "warn") for row in seen["rows"] if row["level"] != "ok")
     return {row["name"]: row for row in seen["rows"] if row["level"] != "ok"}
 
@@ -63,7 +64,7 @@ def test_all_is_well_and_the_loss_is_known(product: Cluster, s3: dict[str, Any],
     old = {**facts, "started": canonical.utc(canonical.epoch(facts["started"]) - 600)}
     # The note in the store must say the same, so the backup is aged on both sides.
     Bucket(s3).put(backup.note_of(facts["key"]), canonical.dumps(old))
-    seen = preflight.look(product.server, s3, order(old), terms(product), True)
+    seen = preflight.look(product.server, s3, order(old), terms(product), SWAP)
     assert [row for row in seen["rows"] if row["level"] != "ok"] == []
     assert 10 <= seen["loss"]["minutes"] < 12
     assert seen["loss"]["tables"] == {
@@ -76,9 +77,23 @@ def test_all_is_well_and_the_loss_is_known(product: Cluster, s3: dict[str, Any],
 
 
 def test_a_strategy_without_a_swap_is_not_asked_for_a_backup(product: Cluster, s3: dict[str, Any]) -> None:
-    seen = preflight.look(product.server, s3, order({}), terms(product), False)
-    assert [row["name"] for row in seen["rows"]] == ["server", "role"]
-    assert seen["loss"] == {}
+    with product.connect("wabot", user="wabot") as prepared:
+        prepared.execute("BEGIN")
+        prepared.execute("INSERT INTO conversation (tenant) VALUES ('in two phases')")
+        prepared.execute("PREPARE TRANSACTION 'left behind'")
+    quiet = preflight.look(product.server, s3, order({}), terms(product), ["postgres.verify"])
+    undo = preflight.look(product.server, s3, order({}), terms(product), ["postgres.swap_back"])
+    product.run("wabot", "ROLLBACK PREPARED 'left behind'")
+    assert [row["name"] for row in quiet["rows"]] == ["server", "role"]
+    assert [row["name"] for row in undo["rows"]] == ["server", "role", "database"]
+    assert quiet["loss"] == undo["loss"] == {}
+
+
+def test_rows_that_a_policy_hides_are_no_reason_to_stop(
+    product: Cluster, s3: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    product.run("wabot", "ALTER TABLE message ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+    assert {name: row["level"] for name, row in found(product, s3, order(facts)).items()} == {"data lost": "warn"}
 
 
 def test_every_problem_is_found_at_once(product: Cluster, s3: dict[str, Any], facts: dict[str, Any]) -> None:
@@ -151,7 +166,7 @@ def test_with_a_copy_in_the_cluster_the_backup_is_the_second_way(
 
 def test_a_server_that_is_down_is_said_once(product: Cluster, s3: dict[str, Any], facts: dict[str, Any]) -> None:
     nowhere = replace(product.server, port=1)
-    seen = preflight.look(nowhere, s3, order(facts), terms(product), True)
+    seen = preflight.look(nowhere, s3, order(facts), terms(product), SWAP)
     assert seen["rows"][0]["code"] == "database-failed"
     assert seen["loss"] == {}
 
@@ -160,12 +175,12 @@ def test_a_superuser_a_standby_and_old_tools(
     product: Cluster, cluster17: Cluster, s3: dict[str, Any], facts: dict[str, Any], tmp_path: Path
 ) -> None:
     superuser = replace(product.server, user="postgres", tools=str(cluster17.tools))
-    seen = preflight.look(superuser, s3, order(facts), terms(product), True)
+    seen = preflight.look(superuser, s3, order(facts), terms(product), SWAP)
     rows = {row["name"]: row for row in seen["rows"] if row["level"] != "ok"}
     assert rows["role"]["level"] == "warn"
     assert rows["client programs"]["code"] == "tools-too-old"
     assert rows["backup's version"]["code"] == "backup-newer"
-    empty = preflight.look(replace(product.server, tools=str(tmp_path)), s3, order(facts), terms(product), True)
+    empty = preflight.look(replace(product.server, tools=str(tmp_path)), s3, order(facts), terms(product), SWAP)
     assert "driver-missing" in {row["code"] for row in empty["rows"]}
 
 
@@ -182,6 +197,6 @@ def test_what_is_prepared_or_live_already_needs_no_backup(
     assert found(product, s3, order(facts)) == {}
     product.run("postgres", f'ALTER DATABASE wabot RENAME TO "{names.bad("wabot", CHANGE)}"')
     product.run("postgres", f'ALTER DATABASE "{names.good("wabot", CHANGE)}" RENAME TO wabot')
-    seen = preflight.look(product.server, s3, order(facts), terms(product), True)
+    seen = preflight.look(product.server, s3, order(facts), terms(product), SWAP)
     assert [row for row in seen["rows"] if row["level"] != "ok"] == []
     assert seen["loss"] == {}

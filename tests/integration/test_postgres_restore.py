@@ -230,6 +230,38 @@ def test_grants_that_cannot_be_repeated_do_not_stop_a_restore(product: Cluster, 
     assert restore.prepare(product.server, bucket, order(facts), dry_run=False)["tables"] == facts["tables"]
 
 
+def test_an_extension_of_a_superuser_is_left_out_or_waits_in_a_template(product: Cluster, bucket: Bucket) -> None:
+    product.run("wabot", "CREATE EXTENSION pg_stat_statements", "CREATE EXTENSION hstore")
+    facts = captured(product, bucket)
+    levels = {row.name: row.level for row in source.look(product.server, bucket, facts, PLACE)}
+    assert levels["backup's extensions"] == "warn"
+    done = restore.prepare(product.server, bucket, order(facts), dry_run=False)
+    installed = "SELECT extname::text FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
+    assert product.run(done["database"], installed) == [("hstore",)]
+    product.run("postgres", "CREATE DATABASE ready IS_TEMPLATE true")
+    product.run("ready", "CREATE EXTENSION pg_stat_statements")
+    waiting = restore.prepare(product.server, bucket, order(facts, change="c2", template="ready"), dry_run=False)
+    assert product.run(waiting["database"], installed) == [("hstore",), ("pg_stat_statements",)]
+    product.run("postgres", "ALTER DATABASE ready IS_TEMPLATE false")
+
+
+def test_an_attempt_that_still_works_is_ended(product: Cluster, bucket: Bucket, s3: dict[str, Any]) -> None:
+    """The controller was killed, its module on the database host was not."""
+    more = "INSERT INTO message (conversation_id, body) SELECT 1, repeat(n::text, 20) FROM generate_series(1, 40000) n"
+    product.run("wabot", more)
+    facts = captured(product, bucket)
+    orphan = start_worker(product, s3, order(facts))
+    side = names.good("wabot", CHANGE)
+    with product.connect() as watching:
+        query = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{side}' AND query LIKE 'COPY public.message%'"
+        wait_for(lambda: orphan.poll() is not None or watching.execute(query.encode()).fetchone())
+    done = restore.prepare(product.server, bucket, order(facts), dry_run=False)
+    assert orphan.wait(30) != 0
+    assert done["tables"] == facts["tables"]
+    with product.connect() as connection:
+        assert beside.look(connection, side)["mark"]["complete"]
+
+
 def test_a_strangers_database_is_left_alone(product: Cluster, bucket: Bucket) -> None:
     facts = captured(product, bucket)
     side = product.create(names.good("wabot", CHANGE))

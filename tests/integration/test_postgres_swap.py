@@ -299,19 +299,18 @@ def test_killed_anywhere_then_resumed_or_undone(dressed: Cluster, verb: Any, sta
     inverse = back if verb is forth else forth
     if verb is back:
         forth(dressed)
-    before, fenced = world(dressed), 0
+    before = world(dressed)
     for at in itertools.count(1):
         if not killed(dressed, verb, at):
             break
-        fenced += not world(dressed)[3]
+        assert era(dressed) in (start, end), at
         if after == "resume":
             verb(dressed)
             assert (era(dressed), world(dressed)) == (end, before), at
         inverse(dressed)
         assert (era(dressed), world(dressed)) == (start, before), at
         assert len(dressed.databases()) == 3, at
-    assert at > 15
-    assert fenced > 5
+    assert at > 12
 
 
 def verify(cluster: Cluster, swapped: bool = True) -> dict[str, Any]:
@@ -342,7 +341,7 @@ def test_verify_sees_a_database_that_takes_no_writes(ready: Cluster) -> None:
 
 def test_preflight_names_what_may_not_be_copied(ready: Cluster) -> None:
     with ready.server.connect("postgres") as connection:
-        assert settings.refusals(connection, "wabot") == []
+        assert settings.forbidden(connection, "wabot") == []
     ready.run(
         "postgres",
         "CREATE ROLE auditor",
@@ -354,7 +353,7 @@ def test_preflight_names_what_may_not_be_copied(ready: Cluster) -> None:
     )
     try:
         with ready.server.connect("postgres") as connection:
-            found = dict(settings.refusals(connection, "wabot"))
+            found = {row.found.partition("copy the ")[2]: row.fix for row in settings.forbidden(connection, "wabot")}
         assert found == {
             "settings of role auditor": "GRANT auditor TO rollback",
             "parameter log_statement": "GRANT SET ON PARAMETER log_statement TO rollback",

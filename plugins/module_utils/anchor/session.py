@@ -101,6 +101,7 @@ def look(store: Store, run: str, wanted_point: str) -> dict[str, Any]:
         "runs": runs,
         "later": [each for each in runs if each > name and _acted(store, each)],
         "points": points,
+        "used": sorted({str(store.plan(each).get("point", {}).get("id", "")) for each in runs} - {""}),
         "broken": broken,
         "point": point.choose(points, wanted_point, store.home.name) if wanted_point else {},
         "durations": _durations(store, runs[-5:]),

@@ -153,6 +153,17 @@ class Store:
         self._replace(path, data)
         return path
 
+    def remove_point(self, name: str) -> None:
+        """Delete a restore point; one that is gone already is no error."""
+        (self.home / "points" / f"{name}.json").unlink(missing_ok=True)
+
+    def bring(self, name: str, data: bytes) -> None:
+        """Write a file that was fetched (``points/<id>.json``, ``runs/<id>/<file>``); what was in its place is kept."""
+        path = self.home / name
+        if path.exists():
+            os.replace(path, path.with_name(f"{path.name}.broken"))
+        self._replace(path, data)
+
     def _directory(self, path: Path) -> None:
         """Create ``path`` and what is missing above it, each closed to others (``parents=True`` would not be)."""
         for each in [*reversed(path.parents), path]:

@@ -30,9 +30,14 @@ def epoch(text: str) -> float:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
-def run_id(now: float, token: str) -> str:
-    """The name of a run: dated, lower case, safe in file and database names. ``token`` is 4 random hex digits."""
-    return datetime.fromtimestamp(now, timezone.utc).strftime("r%Y%m%dt%H%M%S-") + token
+def stamp(now: float) -> str:
+    """A moment as part of a name, to the second: lower case, safe in file and database names, sorted by time."""
+    return datetime.fromtimestamp(now, timezone.utc).strftime("r%Y%m%dt%H%M%S")
+
+
+def run_id(now: float) -> str:
+    """The name of a run: its second and, as four hex digits, the fraction of it. Names sort by time."""
+    return f"{stamp(now)}-{int(now % 1 * 0x10000):04x}"
 
 
 def duration(seconds: float) -> str:

@@ -96,3 +96,10 @@ def choose(points: list[Manifest], wanted: str, environment: str) -> Manifest:
             next="ansible-playbook status.yml",
         )
     return max(good, key=lambda point: str(point["created"]))
+
+
+def retired(points: list[Manifest], keep: int, used: set[str]) -> list[str]:
+    """The ids that may go: beyond the ``keep`` newest, neither used by a run nor the newest healthy one."""
+    newest = sorted(points, key=lambda each: str(each["created"]), reverse=True)
+    healthy = [each["id"] for each in newest if each["good"] and each["purpose"] == "pre_deploy"][:1]
+    return [each["id"] for each in newest[keep:] if each["id"] not in {*used, *healthy}]

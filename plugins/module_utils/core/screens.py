@@ -104,7 +104,7 @@ def world(records: Sequence[journal.Record], of: Plan) -> str:
                 standing[step.name, host] = None
     if not standing and not unsure:
         return "nothing has changed; it is safe to leave."
-    text = "in force: " + (", ".join(dict.fromkeys(name for name, _ in standing)) or "nothing")
+    text = "in force: " + (", ".join(dict.fromkeys(name for name, _host in standing)) or "nothing")
     if unsure:
         text += "; perhaps: " + ", ".join(unsure)
     return text + ". The replaced data and code are kept."

@@ -40,17 +40,18 @@ def live(guard: Any, database: str) -> dict[str, Any]:
     return found
 
 
-def create(guard: Any, database: str, like: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+def create(guard: Any, database: str, like: Mapping[str, Any], made: Mapping[str, Any], template: str) -> None:
     """An empty database like another one; it says at once that it is unfinished."""
-    _create(guard, database, like, made, _locale(like))
+    _create(guard, database, like, made, [_template(template), *_locale(like)])
 
 
 def copy(guard: Any, database: str, like: Mapping[str, Any], made: Mapping[str, Any], *, method: str) -> None:
-    """A copy of ``like``, in which nobody may be. ``method``: clone (shares blocks) or copy."""
+    """A copy of ``like``, in which nobody may be; it stays closed. ``method``: clone (shares blocks) or copy."""
     sql = package("psycopg.sql", "python3-psycopg")
     guard.execute("SELECT set_config(name, %s, false) FROM pg_settings WHERE name = 'file_copy_method'", [method])
-    words = [sql.SQL("TEMPLATE {}").format(sql.Identifier(like["datname"]))]
+    words = [_template(like["datname"])]
     words += [sql.SQL("STRATEGY file_copy")] if guard.info.server_version >= 150000 else []
+    words.append(sql.SQL("ALLOW_CONNECTIONS false"))
     _create(guard, database, like, made, words)
 
 
@@ -87,11 +88,13 @@ def rename(guard: Any, database: str, name: str) -> None:
 
 
 def unfinished(server: Server, found: Mapping[str, Any]) -> bool:
-    """Whether a database says that it is not complete, or was left between its creation and its mark."""
+    """Whether a database of ours says that it is not complete, or was left between its creation and its mark."""
     if found["mark"]:
         return found["mark"].get("complete") is False
-    if found["comment"] or not found["datallowconn"]:
+    if found["comment"]:
         return False
+    if not found["datallowconn"]:  # a copy is made closed
+        return True
     with server.connect(found["datname"]) as connection:
         return not contents.tables(connection)
 
@@ -112,6 +115,11 @@ def drop_unfinished(server: Server, guard: Any, database: str) -> None:
     guard.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
 
 
+def _template(database: str) -> Any:
+    sql = package("psycopg.sql", "python3-psycopg")
+    return sql.SQL("TEMPLATE {}").format(sql.Identifier(database))
+
+
 def _locale(like: Mapping[str, Any]) -> list[Any]:
     """What makes an empty database sort and compare as the old one. Columns differ between versions."""
     sql = package("psycopg.sql", "python3-psycopg")
@@ -122,7 +130,7 @@ def _locale(like: Mapping[str, Any]) -> list[Any]:
         words.update({"ICU_RULES": like["daticurules"]} if like.get("daticurules") else {})
     elif like.get("datlocprovider") == "b":
         words.update({"LOCALE_PROVIDER builtin BUILTIN_LOCALE": locale})
-    return [sql.SQL("TEMPLATE template0")] + [sql.SQL(w + " {}").format(sql.Literal(v)) for w, v in words.items()]
+    return [sql.SQL(word + " {}").format(sql.Literal(value)) for word, value in words.items()]
 
 
 def _mark(comment: str | None) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def guard(server: Server, change: str) -> Iterator[Any]:
     with server.connect(MAINTENANCE, name) as connection:
         end = time.monotonic() + PATIENCE
         while not _mine(connection, name):
-            left = [pid for (pid, _) in connection.execute(f"SELECT pid, pg_terminate_backend(pid) {OTHERS}", [name])]
+            left = [pid for (pid, _ok) in connection.execute(f"SELECT pid, pg_terminate_backend(pid) {OTHERS}", [name])]
             if time.monotonic() > end:
                 raise DatabaseFailed(
                     f"Sessions of an earlier attempt do not go: {', '.join(map(str, left))} ({name}).",

@@ -32,8 +32,22 @@ def output(argv: Sequence[str], environment: Mapping[str, str]) -> Generator[byt
 
 def feed(argv: Sequence[str], environment: Mapping[str, str], blocks: Iterable[bytes]) -> None:
     """Give a program its input. Blocks that it does not need are read all the same: they may be checked on the way."""
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(argv, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)
+    _feed(argv, environment, blocks, to_the_end=True)
+
+
+def ask(argv: Sequence[str], environment: Mapping[str, str], blocks: Iterable[bytes]) -> str:
+    """What a program says to its input, of which it gets only as much as it wants."""
+    return _feed(argv, environment, blocks, to_the_end=False)
+
+
+def run(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run a program to its end; raises CommandFailed when it ended badly."""
+    feed(argv, environment, ())
+
+
+def _feed(argv: Sequence[str], environment: Mapping[str, str], blocks: Iterable[bytes], *, to_the_end: bool) -> str:
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as answer:
+        process = subprocess.Popen(argv, env=environment, stdin=subprocess.PIPE, stdout=answer, stderr=said)
         stdin, reads = _stream(process.stdin), True
         try:
             for block in blocks:
@@ -41,7 +55,7 @@ def feed(argv: Sequence[str], environment: Mapping[str, str], blocks: Iterable[b
                     stdin.write(block if reads else b"")
                 except BrokenPipeError:
                     reads = False
-                    if process.wait() != 0:
+                    if process.wait() != 0 or not to_the_end:
                         break
         except BaseException:
             process.kill()
@@ -50,11 +64,8 @@ def feed(argv: Sequence[str], environment: Mapping[str, str], blocks: Iterable[b
             _hang_up(stdin)
             process.wait()
         _judge(argv, process, said)
-
-
-def run(argv: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run a program to its end; raises CommandFailed when it ended badly."""
-    feed(argv, environment, ())
+        answer.seek(0)
+        return answer.read().decode(errors="surrogateescape")
 
 
 def _stream(stream: IO[bytes] | None) -> IO[bytes]:

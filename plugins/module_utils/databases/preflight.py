@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .. import looks
 from ..core import canonical, checks
-from ..core.errors import DriverMissing
+from ..core.errors import DatabaseFailed, DriverMissing
 from ..drivers import package
 from ..storage.objects import open_store
 from . import backup as backups
@@ -45,23 +45,25 @@ class Terms:
     data_directory: str = ""
 
 
-def look(server: Server, s3: Mapping[str, Any], order: restore.Order, terms: Terms, swaps: bool) -> dict[str, Any]:
-    """{rows, loss}: with ``swaps`` all that a restore and a swap need, else only that the server can be worked with."""
+def look(
+    server: Server, s3: Mapping[str, Any], order: restore.Order, terms: Terms, steps: Sequence[str]
+) -> dict[str, Any]:
+    """{rows, loss}: what ``steps`` need. Only a run that switches to the restored database is asked for a backup."""
     view = View(server, s3, order, terms)
-    every = [view.server_answers, view.rights]
-    restoring = [
-        view.tools,
-        view.hindrances,
-        view.transactions,
-        view.names,
-        view.space,
-        view.target,
-        view.age,
-    ]
-    rows = looks.rows("postgres", *every, *(restoring if swaps else []))
-    # A server that does not answer has said so in its row.
-    answers = rows[0]["level"] == "ok"
-    return {"rows": _once(rows), "loss": view.loss() if swaps and answers else {}}
+    wanted = [view.server_answers, view.rights]
+    if {"postgres.swap", "postgres.swap_back"} & set(steps):
+        wanted += [view.hindrances, view.transactions]
+    restores = "postgres.swap" in steps
+    if restores:
+        wanted += [view.tools, view.names, view.space, view.target, view.age]
+    rows = looks.rows("postgres", *wanted)
+    loss: dict[str, Any] = {}
+    if restores and rows[0]["level"] == "ok":  # a server that does not answer has said so in its row
+        try:
+            loss = view.loss()
+        except DatabaseFailed as error:
+            rows.append(checks.warn("data lost", f"it cannot be counted: {error.message}", error.hint).row())
+    return {"rows": _once(rows), "loss": loss}
 
 
 @dataclass(frozen=True)
@@ -127,14 +129,12 @@ class View:
             yield checks.ok("client programs", said)
 
     def hindrances(self) -> Iterator[checks.Check]:
-        """What no eviction ends, and what the role may not copy to the database that comes in."""
+        """What no eviction ends, and what this role may not copy to the database that comes in."""
         with self.server.connect(MAINTENANCE) as connection:
-            found = sessions.hindrances(connection, [self.order.place.database])
-            for what, way_out in settings.refusals(connection, self.order.place.database):
-                yield checks.fail("settings", f"this role may not copy the {what}", way_out, "clothes-refused")
-        for each in found:
-            what, _, way_out = each.partition(": ")
-            yield checks.fail("database", f"it cannot be renamed because of {what}", way_out, "database-bound")
+            yield from settings.forbidden(connection, self.order.place.database)
+            for each in sessions.hindrances(connection, [self.order.place.database]):
+                what, _, way_out = each.partition(": ")
+                yield checks.fail("database", f"it cannot be renamed because of {what}", way_out, "database-bound")
 
     def transactions(self) -> Iterator[checks.Check]:
         """Long work will be cut off by the switch: somebody may want to know."""

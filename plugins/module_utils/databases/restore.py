@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ class Order:
     """What is to lie beside the live database for this change, and what the restore point has of it.
 
     ``jobs`` above 1 need the archive as a file: it is kept in ``spool`` for as long as the restore runs.
+    ``template`` is what the new database is made from: extensions that only a superuser may create can wait in it.
     """
 
     place: source.Place
@@ -33,14 +36,13 @@ class Order:
     snapshot: Mapping[str, Any]
     jobs: int = 1
     spool: str = ""
+    template: str = "template0"
 
     @classmethod
-    def of(
-        cls, place: source.Place, change: str, captured: Mapping[str, Any], *, jobs: int = 1, spool: str = ""
-    ) -> Order:
+    def of(cls, place: source.Place, change: str, captured: Mapping[str, Any], **more: Any) -> Order:
         """From what a restore point has of this component."""
         backup, snapshot = (captured.get(name) or {} for name in ("backup", "snapshot"))
-        return cls(place, change, backup, snapshot, jobs, spool)
+        return cls(place, change, backup, snapshot, **more)
 
     @property
     def side(self) -> str:
@@ -118,14 +120,18 @@ def _take_snapshot(connection: Any, order: Order) -> bool:
 def _restore(server: Server, connection: Any, bucket: Bucket, order: Order) -> None:
     """Fill a new database from the object store, as the owner of the live one and never as a superuser."""
     like = beside.live(connection, order.place.database)
-    beside.create(connection, order.side, like, {"rollback": order.change})
+    beside.create(connection, order.side, like, {"rollback": order.change}, order.template)
     conninfo = package("psycopg.conninfo", "python3-psycopg").make_conninfo(dbname=order.side)
     argv = [server.program("pg_restore"), "--format=custom", "--exit-on-error", "--no-password", "--no-owner"]
     argv += ["--no-subscriptions", f"--role={like['owner']}", f"--dbname={conninfo}"]
     argv += [] if source.repeats_grants(server, order.backup) else ["--no-privileges"]
     environment = server.environment(order.side, application(order.change))
     written = Written(order.backup["key"], order.backup["size"], order.backup["sha256"])
-    with contextlib.closing(bucket.proven(written)) as blocks:
+    with contextlib.closing(bucket.proven(written)) as blocks, tempfile.NamedTemporaryFile("w") as chosen:
+        if left_out := source.beyond(connection, order.backup):
+            chosen.write(_without(server, bucket, order, left_out))
+            chosen.flush()
+            argv.append(f"--use-list={chosen.name}")
         if order.jobs > 1:
             with _spooled(blocks, order) as path:
                 pipes.run([*argv, f"--jobs={order.jobs}", str(path)], environment)
@@ -136,6 +142,15 @@ def _restore(server: Server, connection: Any, bucket: Bucket, order: Order) -> N
         inside.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(like["owner"])))
         # Without statistics the first minutes of the restored service would be its slowest.
         inside.execute("VACUUM (ANALYZE)")
+
+
+def _without(server: Server, bucket: Bucket, order: Order, extensions: list[str]) -> str:
+    """The archive's table of contents without some extensions; it stands at the archive's head."""
+    argv = [server.program("pg_restore"), "--format=custom", "--list"]
+    listed = pipes.ask(argv, server.environment(""), bucket.read(order.backup["key"]))
+    names_of = "|".join(re.escape(name) for name in extensions)
+    entry = re.compile(rf"\d+; \d+ \d+ (?:EXTENSION -|COMMENT - EXTENSION) (?:{names_of}) ?$")
+    return "".join(line for line in listed.splitlines(keepends=True) if not entry.match(line))
 
 
 @contextlib.contextmanager

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
-from ..core.errors import DatabaseFailed, TargetRefused
-from .postgres import MAINTENANCE
+from ..core.errors import TargetRefused
+from .postgres import MAINTENANCE, Server
 
 POLL = 0.002  # seconds; a timeout given to pg_terminate_backend made a switch of 60 ms one of 450 ms
 
@@ -46,7 +49,7 @@ def hindrances(connection: Any, names: Sequence[str]) -> list[str]:
 
 
 def await_untouchable(connection: Any, names: Sequence[str], patience: float) -> None:
-    """Wait until no session is left that this role may not end. Before the fence: nobody notices."""
+    """Wait until no session is left that this role may not end. Nobody notices."""
     end = time.monotonic() + patience
     while sessions := [each for each in _sessions(connection, names) if not each[5]]:
         if time.monotonic() > end:
@@ -59,21 +62,38 @@ def await_untouchable(connection: Any, names: Sequence[str], patience: float) ->
         time.sleep(0.1)
 
 
-def evict(connection: Any, names: Sequence[str], patience: float) -> int:
-    """End every session in the databases and wait until they are gone; returns how many there were."""
-    end = time.monotonic() + patience
-    seen: set[int] = set()
-    while sessions := connection.execute(EVICT, [list(names)]).fetchall():
-        seen.update(session[0] for session in sessions)
-        if time.monotonic() > end:
-            raise DatabaseFailed(
-                f"Sessions do not leave: {_listed(sessions)}.",
-                hint="They were told to end and did not. A superuser's session can be ended only by a superuser.",
-                next="ansible-playbook resume.yml",
-                code="sessions-stay",
-            )
-        time.sleep(POLL)
-    return len(seen)
+@contextmanager
+def ending(server: Server, names: Sequence[str], application: str) -> Iterator[set[int]]:
+    """End every session in the databases, for as long as this lasts; gives the pids of those that were ended.
+
+    Returns after the first round, so a database that nobody comes back to is empty by then.
+    """
+    ended: set[int] = set()
+    begun, stop = threading.Event(), threading.Event()
+
+    def end_them() -> None:
+        try:
+            with server.connect(MAINTENANCE, application) as connection:
+                while not stop.is_set():
+                    ended.update(row[0] for row in connection.execute(EVICT, [list(names)]))
+                    begun.set()
+                    stop.wait(POLL)
+        finally:
+            begun.set()
+
+    with ThreadPoolExecutor(1) as thread:
+        working = thread.submit(end_them)
+        begun.wait()
+        try:
+            yield ended
+        finally:
+            stop.set()
+        working.result()
+
+
+def stubborn(connection: Any, names: Sequence[str]) -> str:
+    """The sessions that are in the databases now, for people."""
+    return _listed(_sessions(connection, names)) or "none now"
 
 
 def _sessions(connection: Any, names: Sequence[str]) -> list[Any]:

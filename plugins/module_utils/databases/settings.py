@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..core import checks
 from ..core.errors import TargetRefused
 from ..drivers import package
 
@@ -80,12 +81,13 @@ def differences(connection: Any, like: Mapping[str, Any], other: Mapping[str, An
     return found + [f"settings of the superuser {role} stay behind" for (role,) in superusers]
 
 
-def refusals(connection: Any, like: str) -> list[tuple[str, str]]:
-    """What ``dress`` may not copy from database ``like``, each with the statement by which a superuser allows it."""
+def forbidden(connection: Any, like: str) -> list[checks.Check]:
+    """A failing row for each thing that ``dress`` may not copy from database ``like``; its fix is a superuser's."""
     found = connection.execute(FOREIGN, [like]).fetchall()
     if connection.info.server_version >= 150000:
         found += connection.execute(RESERVED, [like]).fetchall()
-    return sorted(found)
+    text = "this role may not copy the {}"
+    return [checks.fail("settings", text.format(what), fix, "clothes-refused") for what, fix in sorted(found)]
 
 
 def dress(connection: Any, like: str, name: str) -> None:

@@ -46,6 +46,7 @@ def take(server: Server, database: str, point: str, stall: float) -> dict[str, A
         if refused:
             return {"refused": refused}
         seconds = round(time.monotonic() - begun, 3)
+        beside.open_to_connections(connection, name, True)
         with server.connect(name, application(work)) as inside:
             facts = {"tables": contents.rows(inside), "schema_fingerprint": contents.fingerprint(inside)}
         beside.open_to_connections(connection, name, False)

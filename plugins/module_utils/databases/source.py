@@ -88,6 +88,15 @@ def _readable(server: Server, connection: Any, backup: Mapping[str, Any]) -> che
     return checks.ok("backup's version", f"PostgreSQL {wrote}, pg_dump {dumped}")
 
 
+def beyond(connection: Any, backup: Mapping[str, Any]) -> list[str]:
+    """Extensions of the backup that only a superuser may create; a restore leaves them out."""
+    query = """
+        SELECT name::text FROM pg_available_extension_versions JOIN pg_available_extensions USING (name)
+        WHERE version = default_version AND superuser AND NOT trusted AND name = ANY(%s)
+          AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) ORDER BY 1"""
+    return [name for (name,) in connection.execute(query, [list(backup.get("extensions", []))])]
+
+
 def _extensions(connection: Any, backup: Mapping[str, Any]) -> checks.Check:
     query = "SELECT name::text FROM pg_available_extensions WHERE name = ANY(%s)"
     wanted = list(backup.get("extensions", []))
@@ -95,6 +104,10 @@ def _extensions(connection: Any, backup: Mapping[str, Any]) -> checks.Check:
     if missing:
         fix = "Install them on the database host (apt-get install postgresql-contrib holds most)."
         return checks.fail("backup's extensions", f"not on this server: {', '.join(missing)}", fix, "extension-missing")
+    if left_out := beyond(connection, backup):
+        found = f"only a superuser may create {', '.join(left_out)}: left out unless the template database has them"
+        fix = "When tables need them, set postgres_template to a database that has nothing but these extensions."
+        return checks.warn("backup's extensions", found, fix)
     return checks.ok("backup's extensions", ", ".join(wanted) or "none needed")
 
 

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Exchange the live database for one that lies beside it, and back. Names alone say where one stands.
 
-There are three states of the world: before, fenced, and after. The fence is one committed statement; everything else
-(grants, settings, comments, both renames, opening the new one) is one transaction. So whoever is killed anywhere leaves
-either the old database live or the new one, and both ways on, again and back, start by looking.
+There are two states of the world, before and after: grants, settings, comments and both renames are one transaction. A
+rename takes a lock on the database that makes new connections wait, and then gives those that are in it some seconds to
+go; they are ended from a second connection meanwhile. So nothing is closed that would have to be opened again, and
+whoever is killed anywhere leaves either the old database live or the new one. Every way on starts by looking.
 
 Beside ``rollback`` and ``complete`` the mark of a database that was live says ``kept`` = {run, replaced, until, live}:
 since when it is out of service, how long it stays at least, and the oid of the one that took over.
@@ -23,7 +24,7 @@ from ..core.errors import BackupUnusable, DatabaseFailed, NotEffective, PlanRefu
 from ..drivers import package
 from . import beside, names, sessions, settings
 from .guard import application, guard
-from .postgres import MAINTENANCE, Server
+from .postgres import Server
 
 Rows = Mapping[str, Mapping[str, Any]]  # by name, as beside.look gives them
 
@@ -123,11 +124,7 @@ def _ensure(connection: Any, server: Server, way: Exchange, seen: Rows, dry_run:
     """Act where it is needed, then look again."""
     facts: dict[str, Any] = {"live": way.live, "kept": way.outgoing if way.outgoing in seen else ""}
     if way.incoming not in seen:
-        # Done before, or never begun; a fence that a killed run left is all there may be to lift.
-        closed = not seen[way.live]["datallowconn"]
-        if closed and not dry_run:
-            beside.open_to_connections(connection, way.live, True)
-        return {"changed": closed, **facts}
+        return {"changed": False, **facts}
     if found := sessions.hindrances(connection, [way.live, way.incoming]):
         raise TargetRefused(
             f"The database {way.live!r} cannot be renamed: " + "; ".join(found) + ".",
@@ -145,17 +142,7 @@ def _ensure(connection: Any, server: Server, way: Exchange, seen: Rows, dry_run:
 
 def _act(connection: Any, server: Server, way: Exchange, seen: Rows) -> dict[str, Any]:
     sessions.await_untouchable(connection, [way.live, way.incoming], way.terms.patience)
-    # A rehearsal: whatever this role may not copy shows before anybody is turned away.
-    with connection.transaction(force_rollback=True):
-        settings.dress(connection, way.live, way.incoming)
-    start = time.monotonic()
-    try:
-        beside.open_to_connections(connection, way.live, False)
-        ended = _exchange(connection, way, seen)
-    except BaseException:
-        _lift(server, way)
-        raise
-    gap = time.monotonic() - start
+    done = _exchange(connection, server, way, seen)
     now = look(connection, way)
     if now[way.live]["oid"] != seen[way.incoming]["oid"] or not now[way.live]["datallowconn"]:
         raise NotEffective(
@@ -165,39 +152,36 @@ def _act(connection: Any, server: Server, way: Exchange, seen: Rows) -> dict[str
             code="exchange-undone",
         )
     kept = now[way.outgoing]["mark"]["kept"]
-    return {
-        "gap_ms": round(gap * 1000, 1),
-        "sessions_ended": ended,
-        **{key: kept[key] for key in ("replaced", "until")},
-    }
+    return {**done, "replaced": kept["replaced"], "until": kept["until"]}
 
 
-def _exchange(connection: Any, way: Exchange, seen: Rows) -> int:
-    """End the sessions and do all the rest in one transaction; returns how many sessions there were."""
+def _exchange(connection: Any, server: Server, way: Exchange, seen: Rows) -> dict[str, Any]:
+    """The transaction. The server gives up after 5 seconds of waiting for sessions; then it is tried again."""
     errors = package("psycopg.errors", "python3-psycopg")
-    ended, end = 0, time.monotonic() + way.terms.patience
+    both, end = [way.live, way.incoming], time.monotonic() + way.terms.patience
     while True:
-        ended += sessions.evict(connection, [way.live, way.incoming], way.terms.patience)
         try:
             with connection.transaction():
-                _rename(connection, way, seen)
-            return ended
+                # What this role may not copy shows before anybody is turned away.
+                settings.dress(connection, way.live, way.incoming)
+                with sessions.ending(server, both, application(way.terms.change)) as ended:
+                    start = time.monotonic()
+                    beside.rename(connection, way.live, way.outgoing)
+                    beside.rename(connection, way.incoming, way.live)
+                _note(connection, way, seen)
+            return {"gap_ms": round((time.monotonic() - start) * 1000, 1), "sessions_ended": len(ended)}
         except errors.ObjectInUse as error:
-            # One that was already coming in when the fence went up.
             if time.monotonic() > end:
                 raise DatabaseFailed(
-                    " ".join(str(error).split()),
-                    hint="Nothing was changed: the database takes connections again.",
+                    f"Sessions do not leave: {sessions.stubborn(connection, both)}.",
+                    hint="They were told to end and did not. Nothing was changed: the database serves.",
                     next="ansible-playbook resume.yml",
                     code="sessions-stay",
                 ) from error
 
 
-def _rename(connection: Any, way: Exchange, seen: Rows) -> None:
-    """All that makes the new world, inside the caller's transaction."""
-    settings.dress(connection, way.live, way.incoming)
-    beside.rename(connection, way.live, way.outgoing)
-    beside.rename(connection, way.incoming, way.live)
+def _note(connection: Any, way: Exchange, seen: Rows) -> None:
+    """The comment goes with the name; what is kept says so, and is read only."""
     comment = "COMMENT ON DATABASE {database} IS {text}"
     settings.do(connection, way.live, "the comment", comment, {"text": seen[way.live]["comment"]})
     beside.mark(connection, way.outgoing, _mark(way, seen[way.incoming]))
@@ -220,17 +204,3 @@ def _mark(way: Exchange, incoming: Mapping[str, Any]) -> dict[str, Any]:
     if "restored" in mine:
         return {**mine["restored"], "kept": kept}
     return {"rollback": way.terms.change, "restored": mine, "kept": kept}
-
-
-def _lift(server: Server, way: Exchange) -> None:
-    """Open the live database, old or new, over a connection of its own: the other one may be what broke."""
-    try:
-        with server.connect(MAINTENANCE, application(way.terms.change)) as connection:
-            beside.open_to_connections(connection, way.live, True)
-    except DatabaseFailed as error:
-        raise DatabaseFailed(
-            f"The database {way.live!r} is closed, and could not be opened again: {error.message}",
-            hint="Resume goes on from here; undo opens the old database.",
-            next="ansible-playbook resume.yml",
-            code="fence-stands",
-        ) from error

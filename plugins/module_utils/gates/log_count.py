@@ -70,7 +70,7 @@ class _Follower:
 def _whole(spec: Mapping[str, Any], pattern: re.Pattern[str]) -> Reading:
     try:
         size = os.path.getsize(spec["path"])
-        texts = (text for text, _ in lines(spec["path"], max(0, size - READ_LIMIT)))
+        texts = (text for text, _end in lines(spec["path"], max(0, size - READ_LIMIT)))
         if spec.get("last_seconds"):
             kept = recent(texts, datetime.now(timezone.utc) - timedelta(seconds=spec["last_seconds"]))
         else:

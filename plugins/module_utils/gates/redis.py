@@ -53,7 +53,7 @@ def _look(client: redis.Redis, spec: Mapping[str, Any]) -> Reading:
     if spec.get("list"):
         count = int(client.llen(spec["list"]))
     elif spec.get("pattern"):
-        count = sum(1 for _ in islice(client.scan_iter(match=spec["pattern"], count=1000), KEYS_LIMIT))
+        count = sum(1 for _key in islice(client.scan_iter(match=spec["pattern"], count=1000), KEYS_LIMIT))
     else:
         return Reading(bool(client.ping()), "PONG")
     expected = spec.get("expected")

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The half of the Celery library that runs inside the application's own interpreter.
 
-Its text is started as ``python -c TEXT APP`` in a release's directory, so the application's own Celery and kombu
-read their own formats, and its own tasks say what they accept. It speaks JSON lines: ``{"do": NAME, ...}`` in,
+Its text is started as ``python -c TEXT APP SCRIPTS`` in a release's directory, so the application's own Celery and
+kombu read their own formats, and its own tasks say what they accept. It speaks JSON lines: ``{"do": NAME, ...}`` in,
 ``{"ok": RESULT}`` or ``{"error": TEXT}`` out. It must not import anything of this collection.
 """
 
@@ -19,42 +19,12 @@ from typing import Any
 
 PAGE = 500  # jobs that one atomic step moves: a few milliseconds of the broker's time
 
-# KEYS: queue, desk. The queue's jobs go on the desk in one rename, unless the desk still holds some.
-TAKE = """
-if redis.call('EXISTS', KEYS[2]) == 0 and redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('RENAME', KEYS[1], KEYS[2])
-end
-return redis.call('LLEN', KEYS[2])"""
-
-# KEYS: desk, queue, parked. ARGV: job, '1' to park or '0' to keep, ... A job leaves the desk as it reaches its place.
-SORT = """
-for i = 1, #ARGV, 2 do
-  if redis.call('LINDEX', KEYS[1], 0) ~= ARGV[i] then return 0 end
-  redis.call('LPOP', KEYS[1])
-  redis.call('RPUSH', ARGV[i + 1] == '1' and KEYS[3] or KEYS[2], ARGV[i])
-end
-return 1"""
-
-# KEYS: from, to. ARGV: how many. Both lists hold their newest job at the left, so the order stays.
-MOVE = """
-for i = 1, tonumber(ARGV[1]) do
-  local job = redis.call('LPOP', KEYS[1])
-  if not job then return 0 end
-  redis.call('RPUSH', KEYS[2], job)
-end
-return 1"""
-
-# KEYS: unacked, unacked_index, queue. ARGV: tag, job. Only who takes the entry away may put the job back.
-RESTORE = """
-if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
-redis.call('ZREM', KEYS[2], ARGV[1])
-return redis.call('RPUSH', KEYS[3], ARGV[2])"""
-
 
 class Agent:
     """One application and its broker."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, scripts: dict[str, str]) -> None:
+        self.scripts = scripts
         self.app = import_module("celery.app.utils").find_app(name)
         self.app.loader.import_default_modules()
         self.app.finalize()
@@ -157,8 +127,7 @@ class Agent:
 
     def listening(self) -> int:
         """How many workers the broker would hand a control message to. The one sent here is addressed to nobody."""
-        mailbox = self.app.control.mailbox
-        exchange = mailbox.exchange.name
+        exchange = self.app.control.mailbox.exchange.name
         body = json.dumps({"method": "ping", "arguments": {}, "destination": ["nobody"], "ticket": "rollback"})
         message = self.channel.prepare_message(body, content_type="application/json", content_encoding="utf-8")
         self.channel._inplace_augment_message(message, exchange, "")
@@ -246,7 +215,7 @@ class Agent:
             queues = list(self.channel._lookup(exchange, routing_key)) or [f"rollback:parked:{change}:{routing_key}"]
             priority = self.channel._get_message_priority(message, reverse=False)
             target = self.key(self.channel._q_for_pri(queues[0], priority))
-            back += bool(self.redis.eval(RESTORE, 3, unacked, index, target, tag, json.dumps(message)))
+            back += bool(self.redis.eval(self.scripts["restore"], 3, unacked, index, target, tag, json.dumps(message)))
         return back
 
     def park(self, change: str, known: list[str] | None) -> None:
@@ -258,10 +227,10 @@ class Agent:
             )
             left_over = self.redis.exists(desk)  # by a run that was killed; what came since is sorted after it
             for _round in range(1 + left_over):
-                self.redis.eval(TAKE, 2, queue, desk)
+                self.redis.eval(self.scripts["take"], 2, queue, desk)
                 while page := self.redis.lrange(desk, 0, PAGE - 1):
-                    verdicts = [(raw, "1" if self.verdict(raw, ids)[1] else "0") for raw in page]
-                    self.redis.eval(SORT, 3, desk, queue, parked, *(value for pair in verdicts for value in pair))
+                    sorted_page = [part for raw in page for part in (raw, "1" if self.verdict(raw, ids)[1] else "0")]
+                    self.redis.eval(self.scripts["sort"], 3, desk, queue, parked, *sorted_page)
 
     def unpark(self, change: str) -> dict[str, int]:
         """Put parked jobs back at the head of their queues, also what a killed park left on its desk."""
@@ -271,13 +240,13 @@ class Agent:
                 source = self.key(f"{room}{name}")
                 if count := self.redis.llen(source):
                     moved[name] = moved.get(name, 0) + count
-                    while self.redis.eval(MOVE, 2, source, self.key(name), PAGE):
+                    while self.redis.eval(self.scripts["move"], 2, source, self.key(name), PAGE):
                         pass
         return moved
 
 
-def serve(agent_name: str) -> None:
-    """Answer requests until the input ends."""
+def serve(name: str, scripts: dict[str, str]) -> None:
+    """Answer requests about the application ``name`` until the input ends."""
     # Whatever the application prints while it is imported must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -285,13 +254,14 @@ def serve(agent_name: str) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            agent = agent or Agent(agent_name)
+            agent = agent or Agent(name, scripts)
             answer = {"ok": getattr(agent, request.pop("do"))(**request)}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), file=answers, flush=True)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
 
 
 if __name__ == "__main__":
     sys.path.insert(0, os.getcwd())
-    serve(sys.argv[1])
+    serve(sys.argv[1], json.loads(sys.argv[2]))

@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 
 from ..core.errors import CommandFailed, NotEffective
 from ..django_command import Project
-from . import celery_agent
+from . import celery_agent, celery_scripts
 
 POLL = 0.5  # seconds between two looks at the workers
 
@@ -41,7 +41,7 @@ class CeleryApp:
 
     def __enter__(self) -> CeleryApp:
         self.errors = tempfile.TemporaryFile("w+")
-        argv = ["-c", inspect.getsource(celery_agent), self.app]
+        argv = ["-c", inspect.getsource(celery_agent), self.app, json.dumps(celery_scripts.SCRIPTS)]
         pipe = subprocess.PIPE
         self.process = self.project.start(argv, stdin=pipe, stdout=pipe, stderr=self.errors)
         return self
@@ -58,7 +58,8 @@ class CeleryApp:
         clock = threading.Timer(self.project.timeout, self.process.kill)
         clock.start()
         try:
-            print(json.dumps({"do": do, **args}), file=questions, flush=True)
+            questions.write(json.dumps({"do": do, **args}) + "\n")
+            questions.flush()
             line = answers.readline()
         except BrokenPipeError:
             line = ""

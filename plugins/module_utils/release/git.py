@@ -78,7 +78,7 @@ class Mirror:
         """The full commit that the origin gives for a tag, or ``wanted`` itself when one of its refs is there."""
         refs = [] if SHA.match(name(wanted)) else [f"refs/tags/{wanted}", f"refs/tags/{wanted}^{{}}"]
         lines = self._git("ls-remote", "--", self.origin, *refs, code="release-origin").splitlines()
-        found = {ref: commit for commit, _, ref in (line.partition("\t") for line in lines)}
+        found = {ref: commit for commit, _tab, ref in (line.partition("\t") for line in lines)}
         if not refs:
             return wanted if wanted in found.values() else ""
         return found.get(refs[1]) or found.get(refs[0], "")

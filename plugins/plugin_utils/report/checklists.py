@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .findings import Data, Gate
+from .account import Data
+from .findings import Gate
 from .reading import stamp
 from .timeline import Step, Timeline
 
@@ -175,7 +176,7 @@ def _loss(data: Data | None) -> Box:
         return Box("No data loss", True, "no data was replaced")
     if data.rows:
         return Box("No data loss", False, f"{data.rows:,} rows, see data")
-    return Box("No data loss", data.counted, "rows counted before and after" if data.counted else "not counted")
+    return Box("No data loss", data.rows == 0, "not counted" if data.rows is None else "counted before and after")
 
 
 def _executed(proof: Proof) -> Box:

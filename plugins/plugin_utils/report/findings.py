@@ -1,10 +1,10 @@
 # Copyright (c) steady.rollback developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the steps found and left: gates, data, jobs, kept things, evidence. Each is a key of any step's result.
+"""What the steps found and left: gates, jobs, kept and deleted things, evidence. Each is a key of any step's result.
 
-``verdict`` and ``probes``: a gate. ``tables``: rows by table, as they are now. ``parked``, ``replay``: jobs set aside.
-``kept`` (one or many), ``until``: what stays and how long. ``files``: written, with SHA-256. ``window``, ``recovery``:
-what the ledger of lost data says.
+``verdict`` and ``probes``: a gate. ``parked``, ``replay``: jobs set aside. ``kept`` (one or many) with ``until``,
+``replaced`` (a release) and ``stays``: what is kept. ``deleted``: what is gone. ``files``, ``backup``: what was
+written, with SHA-256.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 
 from .reading import Effect, items, mapping, moment, number, stamp, text, whole
 
-TABLES, KEPT, JOBS, PROBES = 16, 12, 12, 12  # rows that a printed page has room for
+KEPT, JOBS, PROBES = 12, 8, 20  # rows that a printed page has room for
+UNTIL = "until %Y-%m-%d %H:%M UTC"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Probe:
 
 @dataclass(frozen=True)
 class Gate:
+    """``hidden`` passing probes are left out of ``probes`` for want of room."""
+
     step: str
     place: str
     verdict: str
@@ -41,43 +44,7 @@ class Gate:
     started: float | None
     seconds: float | None
     probes: list[Probe]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of a table before and after; None where nobody counted."""
-
-    name: str
-    before: int | None
-    after: int | None
-
-    @property
-    def difference(self) -> int:
-        """Rows more (or less) than before."""
-        return (self.after or 0) - (self.before or 0) if None not in (self.before, self.after) else 0
-
-
-@dataclass(frozen=True)
-class Data:
-    """What was given up: ``minutes`` between restore point and run, None when no data was replaced."""
-
-    minutes: float | None
-    start: float | None
-    end: float | None
-    tables: list[Table]
-    unchanged: int
-    lost: list[tuple[str, int]]
-    recovery: str
-
-    @property
-    def counted(self) -> bool:
-        """Whether anybody counted rows."""
-        return bool(self.tables or self.unchanged or self.lost)
-
-    @property
-    def rows(self) -> int:
-        """Rows that are gone: what the ledger counted, else what the row counts say."""
-        return sum(count for _name, count in self.lost) or sum(max(0, -table.difference) for table in self.tables)
+    hidden: int
 
 
 @dataclass(frozen=True)
@@ -91,6 +58,8 @@ class Jobs:
 
 @dataclass(frozen=True)
 class Kept:
+    """``until`` is said in words, empty when nobody knows."""
+
     what: str
     hosts: list[str]
     until: str
@@ -103,15 +72,19 @@ class File:
     host: str
     path: str
     sha256: str
-    bytes: int
+    bytes: int | None
 
 
 def gates(effects: Sequence[Effect]) -> list[Gate]:
-    """Every gate that was measured, in order."""
+    """Every gate that was measured, in order. Probes that do not pass are always shown."""
     found = []
+    room = PROBES
     for effect in effects:
         values = effect.values
         if "verdict" in values and "probes" in values:
+            probes = [_probe(mapping(each)) for each in items(values["probes"])]
+            shown = [each for i, each in enumerate(probes) if i < room or each.verdict != "pass"][:PROBES]
+            room = max(1, room - len(shown))
             found.append(
                 Gate(
                     step=effect.step,
@@ -120,7 +93,8 @@ def gates(effects: Sequence[Effect]) -> list[Gate]:
                     reason=text(values.get("reason"), 200),
                     started=moment(values.get("started")),
                     seconds=number(values.get("seconds")),
-                    probes=[_probe(mapping(each)) for each in items(values["probes"])[:PROBES]],
+                    probes=shown,
+                    hidden=len(probes) - len(shown),
                 )
             )
     return found
@@ -144,36 +118,6 @@ def _probe(values: Mapping[str, Any]) -> Probe:
     )
 
 
-def data(effects: Sequence[Effect], loss: Mapping[str, Any], taken: float | None) -> Data | None:
-    """What the database lost. ``loss`` is what the preflight found; ``taken`` when the restore point was made."""
-    # Only an exchange of databases gives something up; a plan that was stopped before it has lost nothing.
-    swaps = [effect for effect in effects if effect.step in ("postgres.swap", "postgres.swap_back")]
-    if not swaps:
-        return None
-    counted = {name: mapping(value) for name, value in mapping(loss.get("tables")).items()}
-    prepared = [effect.values for effect in effects if effect.step == "postgres.prepare"]
-    restored = [values["tables"] for values in prepared if "tables" in values]
-    after = mapping(restored[-1]) if restored else {name: value.get("then") for name, value in counted.items()}
-    names = sorted({*counted, *after})
-    tables = [Table(text(name, 80), whole(counted.get(name, {}).get("now")), whole(after.get(name))) for name in names]
-    changed = [table for table in tables if table.difference or None in (table.before, table.after)]
-    ledger = next((e.values for e in reversed(effects) if "recovery" in e.values), {})
-    window = mapping(ledger.get("window"))
-    end = moment(window.get("end")) or swaps[0].at
-    # What an undo gives up was written since the rollback, and no restore point tells when that was.
-    start = moment(window.get("start")) or (taken if swaps[0].step == "postgres.swap" else None)
-    known = None if start is None or end is None else max(0.0, (end - start) / 60)
-    return Data(
-        minutes=known if known is not None else number(loss.get("minutes")),
-        start=start,
-        end=end,
-        tables=sorted(changed, key=lambda table: (table.difference, table.name))[:TABLES],
-        unchanged=len(tables) - len(changed),
-        lost=_counts(ledger.get("lost")),
-        recovery=text(ledger.get("recovery"), 200),
-    )
-
-
 def jobs(effects: Sequence[Effect]) -> Jobs | None:
     """Jobs that were set aside and not put back in this run; None when there are none."""
     parked, reasons, replay = list[tuple[str, int]](), list[tuple[str, int]](), list[str]()
@@ -186,27 +130,55 @@ def jobs(effects: Sequence[Effect]) -> Jobs | None:
 
 
 def kept(effects: Sequence[Effect]) -> list[Kept]:
-    """What was replaced and is still there, and on which hosts."""
+    """What was replaced or left beside and is still there, and on which hosts."""
     found: dict[str, Kept] = {}
     for effect in effects:
-        value = effect.values.get("kept")
-        for what in items(value) or ([value] if isinstance(value, str) and value else []):
-            until = stamp(moment(effect.values.get("until")), "%Y-%m-%d %H:%M UTC")
-            before = found.get(text(what))
-            hosts = [*before.hosts, effect.host] if before else [effect.host]
-            found[text(what)] = Kept(text(what), list(dict.fromkeys(hosts)), until or (before.until if before else ""))
+        values = effect.values
+        value = values.get("kept")
+        until = stamp(moment(values.get("until")), UNTIL)
+        named = [(text(what), until) for what in items(value) or [value] if isinstance(what, str) and what]
+        # Switching back names the same release: the one that was replaced is live again.
+        if (old := release(values.get("replaced"))) and old != release(values):
+            named.append((f"release {old}", ""))
+        for each in map(mapping, items(values.get("stays"))):
+            named.append((_thing(each), stamp(moment(each.get("until")), UNTIL) or text(each.get("why"), 120)))
+        for what, time in named:
+            before = found.get(what, Kept(what, [], ""))
+            found[what] = Kept(what, list(dict.fromkeys([*before.hosts, effect.host])), time or before.until)
     return list(found.values())[:KEPT]
+
+
+def deleted(effects: Sequence[Effect]) -> list[str]:
+    """What is gone for good."""
+    found = [each for effect in effects for each in items(effect.values.get("deleted"))]
+    return list(dict.fromkeys(_thing(mapping(each)) if isinstance(each, Mapping) else text(each) for each in found))
+
+
+def release(value: Any) -> str:
+    """A release as ``v1 (0123456789ab)``; ``value`` is a mapping with commit and perhaps tag, else nothing."""
+    tag, commit = text(mapping(value).get("tag"), 40), text(mapping(value).get("commit"), 40)[:12]
+    return f"{tag} ({commit})" if tag and commit else commit
+
+
+def _thing(values: Mapping[str, Any]) -> str:
+    return f"{text(values.get('kind'), 40)} {text(values.get('name'), 200)}".strip()
 
 
 def files(effects: Sequence[Effect], run: str) -> list[File]:
     """Everything that was written as evidence in ``run``, with its hash."""
     found = []
     for effect in effects:
-        for each in map(mapping, items(effect.values.get("files"))):
-            if each.get("sha256"):
-                size = whole(each.get("bytes")) or 0
-                path = text(each.get("path")).rpartition(f"/runs/{run}/")[2]
-                found.append(File(effect.host, path, text(each["sha256"], 64), size))
+        written = [
+            (each.get("path"), each, each.get("bytes")) for each in map(mapping, items(effect.values.get("files")))
+        ]
+        copy = mapping(effect.values.get("backup"))
+        written += [(f"object store: {text(copy.get('key'))}", copy, copy.get("size"))]
+        tables = map(mapping, mapping(effect.values.get("tables")).values())
+        written += [(each["file"], each, None) for each in tables if each.get("file")]
+        for path, each, size in written:
+            if sha256 := text(each.get("sha256"), 64):
+                short = text(path).rpartition(f"/runs/{run}/")[2]
+                found.append(File(effect.host, short, sha256, whole(size)))
     return found
 
 
@@ -217,6 +189,6 @@ def undelivered(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _counts(value: Any) -> list[tuple[str, int]]:
-    """Pairs of name and number, the largest first; ``value`` is {name: number} or {name: {rows: number}}."""
-    pairs = [(text(name, 120), whole(mapping(each).get("rows", each))) for name, each in mapping(value).items()]
+    """Pairs of name and number, the largest first."""
+    pairs = [(text(name, 120), whole(each)) for name, each in mapping(value).items()]
     return sorted([(name, count) for name, count in pairs if count], key=lambda pair: (-pair[1], pair[0]))

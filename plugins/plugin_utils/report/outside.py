@@ -77,7 +77,7 @@ def view(samples: Sequence[Sample], start: float, end: float) -> View | None:
         return None
     first, last = shown[0].at, max(shown[-1].at, shown[0].at + 1.0)
     width = (last - first) / BINS
-    binned: list[list[Sample]] = [[] for _ in range(BINS)]
+    binned: list[list[Sample]] = [[] for _bin in range(BINS)]
     for sample in shown:
         binned[min(BINS - 1, int((sample.at - first) / width))].append(sample)
     outage, ongoing = _outage([sample for sample in shown if sample.at >= start])

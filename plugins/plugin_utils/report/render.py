@@ -22,25 +22,12 @@ def files(records: Sequence[Mapping[str, Any]], samples: Iterable[str] = ()) -> 
 
 def page(report: story.Report) -> str:
     """The HTML page. Every text of the journal is escaped."""
-    return _render("report.html.j2", report, jinja2.Environment(autoescape=True, **_SETTINGS))
+    return HTML.get_template("report.html.j2").render(r=report, charts=charts)
 
 
 def log(report: story.Report) -> str:
     """The rollback log in Markdown. No text of the journal can end its line, open a table cell or become HTML."""
-    return _render("report.md.j2", report, jinja2.Environment(autoescape=True, finalize=_plain, **_SETTINGS))
-
-
-_SETTINGS: dict[str, Any] = {
-    "loader": jinja2.FileSystemLoader(Path(__file__).parent),
-    "undefined": jinja2.StrictUndefined,
-    "trim_blocks": True,
-    "lstrip_blocks": True,
-}
-
-
-def _render(name: str, report: story.Report, environment: jinja2.Environment) -> str:
-    environment.filters.update(took=story.took, spelled=story.spelled, stamp=reading.stamp, percent=_percent, ms=_ms)
-    return environment.get_template(name).render(r=report, charts=charts)
+    return MARKDOWN.get_template("report.md.j2").render(r=report)
 
 
 def _plain(value: Any) -> Any:
@@ -51,6 +38,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
 def _percent(ratio: float | None) -> str:
     return "-" if ratio is None else f"{ratio * 100:.1f} %"
 
@@ -59,3 +50,17 @@ def _ms(value: float | None) -> str:
     if value is None or value >= 1000:
         return "-" if value is None else f"{value / 1000:.1f} s"
     return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+
+
+def _environment(**more: Any) -> jinja2.Environment:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    made = jinja2.Environment(
+        autoescape=True, loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, **more
+    )
+    made.filters.update(
+        took=story.took, spelled=story.spelled, stamp=reading.stamp, percent=_percent, count=_count, ms=_ms
+    )
+    return made
+
+
+HTML, MARKDOWN = _environment(), _environment(finalize=_plain)

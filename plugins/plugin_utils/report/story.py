@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.steady.rollback.plugins.module_utils.core.canonical import duration
 
-from . import checklists, findings, outside, timeline
+from . import account, checklists, findings, outside, timeline
 from .reading import Effect, effects, items, mapping, moment, text
 
 # Serves: PM-09, LOSS-05, RTO-07, RTO-09, CHK-9, VER-13
@@ -81,9 +81,10 @@ class Report:
     failure: Failure | None
     view: outside.View | None
     gates: list[findings.Gate]
-    data: findings.Data | None
+    data: account.Data | None
     jobs: findings.Jobs | None
     kept: list[findings.Kept]
+    deleted: list[str]
     files: list[findings.File]
     undelivered: list[str]
     warnings: list[str]
@@ -101,7 +102,7 @@ def tell(records: Sequence[Mapping[str, Any]], samples: Sequence[outside.Sample]
     head = _head(opened, records, found)
     before = mapping(opened.get("preflight"))
     gates = findings.gates(found)
-    data = findings.data(found, mapping(before.get("loss")), head.point_taken)
+    data = account.data(found, mapping(before.get("loss")), head.point_taken)
     undelivered = findings.undelivered(records)
     told = any(record.get("delivered") for record in records)
     proof = checklists.Proof(head.name, head.outcome, line, gates, data, told, bool(head.reason))
@@ -115,6 +116,7 @@ def tell(records: Sequence[Mapping[str, Any]], samples: Sequence[outside.Sample]
         data=data,
         jobs=findings.jobs(found),
         kept=findings.kept(found),
+        deleted=findings.deleted(found),
         files=findings.files(found, head.run),
         undelivered=undelivered,
         warnings=[
@@ -140,9 +142,11 @@ def _head(opened: Mapping[str, Any], records: Sequence[Mapping[str, Any]], found
     else:
         title = f"{plain} of {environment}" if strategy == "finalize" else f"{plain} rollback of {environment}"
     point = mapping(opened.get("point"))
+    back = findings.release(point)
     switched: Mapping[str, Any] = next(
         (e.values for e in found if e.step in ("release.switch", "release.switch_back")), {}
     )
+    origin, target = findings.release(switched.get("replaced")), findings.release(switched) or ("" if undoes else back)
     return Head(
         run=text(opened.get("run"), 60),
         environment=environment,
@@ -157,18 +161,10 @@ def _head(opened: Mapping[str, Any], records: Sequence[Mapping[str, Any]], found
         undoes=undoes,
         point=text(point.get("id"), 60),
         point_taken=moment(point.get("created")),
-        origin=_release(switched.get("from")),
-        target=_release(switched.get("to")) or (_release(point) if not undoes else ""),
+        origin=origin if origin != target else back,
+        target=target,
         journal=text(records[-1].get("prev"), 64) if records else "",
     )
-
-
-def _release(value: Any) -> str:
-    """A release as ``v1 (0123456789ab)``; ``value`` is a mapping with tag and commit, or a text."""
-    if not isinstance(value, Mapping):
-        return text(value, 60)
-    tag, commit = text(value.get("tag"), 40), text(value.get("commit"), 40)[:12]
-    return f"{tag} ({commit})" if tag and commit else tag or commit
 
 
 def _failure(records: Sequence[Mapping[str, Any]]) -> Failure:

@@ -80,3 +80,14 @@ def test_a_point_can_be_named() -> None:
 def test_nothing_to_go_back_to_is_a_failure() -> None:
     with pytest.raises(TargetMissing, match="There is no restore point of a healthy prod to go back to"):
         point.choose([made("broken", "2026-01-03", good=False)], "latest", "prod")
+
+
+def test_the_newest_healthy_one_and_those_that_a_run_used_are_never_retired() -> None:
+    def taken(day: int, good: bool = True, purpose: str = "pre_deploy") -> point.Manifest:
+        return {"id": f"p{day}", "created": f"2026-01-{day:02}", "good": good, "purpose": purpose}
+
+    points = [taken(1), taken(2), taken(3), taken(4, good=False), taken(5, purpose="nightly")]
+    assert point.retired(points, 5, set()) == []
+    assert point.retired(points, 1, set()) == ["p4", "p2", "p1"]
+    assert point.retired(points, 1, {"p1"}) == ["p4", "p2"]
+    assert point.retired(points, 0, set()) == ["p5", "p4", "p2", "p1"]
