@@ -78,14 +78,12 @@ class Agent:
         taken = (
             json.dumps(json.loads(raw)[0]).encode() for raw in self.redis.hvals(self.key(self.channel.unacked_key))
         )
-        total = 0
         for source in (waiting, taken):
             for raw in source:
                 job, task, _body = self.read(raw)
-                total += 1
                 names[task] = names.get(task, 0) + 1
                 ids += [job] if len(ids) < limit else []
-        return {"ids": ids, "tasks": names, "complete": len(ids) == total}
+        return {"ids": ids, "tasks": names, "complete": len(ids) == sum(names.values())}
 
     def pages(self, key: str) -> Iterator[bytes]:
         start = 0
