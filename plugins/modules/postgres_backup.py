@@ -86,31 +86,31 @@ captured:
   type: dict
 """
 
+from typing import Any
+
 from ansible_collections.steady.rollback.plugins.module_utils import entry
 from ansible_collections.steady.rollback.plugins.module_utils.databases import backup, snapshot
 from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres import POSTGRES_OPTIONS, Server
 from ansible_collections.steady.rollback.plugins.module_utils.storage.arguments import SPEC as S3
-from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import open_store
+from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import store_of
 
 
 def do(call: entry.Call) -> entry.Outcome:
     p, server = call.params, Server.of(call.params)
-    backup.refuse_nowhere(p["s3"], p["snapshot"])
-    facts = {"changed": False, "backup": {}}
-    if p["s3"]:
+    bucket = store_of(p["s3"])
+    backup.refuse_nowhere(bucket, p["snapshot"])
+    made: dict[str, Any] = {"changed": False, "backup": {}}
+    kept: dict[str, Any] = {"changed": False, "snapshot": {}}
+    if bucket:
         order = backup.Order(p["database"], p["environment"], p["name"], p["purpose"], p["compression"])
-        facts = backup.take(server, open_store(p["s3"]), order, call.dry_run)
-    kept: dict[str, object] = {}
+        made = backup.take(server, bucket, order, call.dry_run)
     if p["snapshot"]:
-        kept = snapshot.foreseen(server, p["database"], p["name"])
-        facts["changed"] = bool(facts["changed"] or not kept)
-        if not kept and not call.dry_run:
-            kept = snapshot.take(server, p["database"], p["name"], p["snapshot_stall"])
-    if kept.get("refused"):
-        call.warn(f"No snapshot inside the cluster: {kept['refused']}")
-        backup.refuse_nowhere(p["s3"], False)
-    changed, captured = facts.pop("changed"), {"backup": facts["backup"], "snapshot": kept}
-    return entry.Outcome(bool(changed), {**captured, "captured": captured})
+        kept = snapshot.ensure(server, p["database"], p["name"], stall=p["snapshot_stall"], dry_run=call.dry_run)
+    if why := kept["snapshot"].get("refused"):
+        call.warn(f"No copy inside the cluster: {why}")
+        backup.refuse_nowhere(bucket, snapshot=False)
+    captured = {"backup": made["backup"], "snapshot": kept["snapshot"]}
+    return entry.Outcome(made["changed"] or kept["changed"], {**captured, "captured": captured})
 
 
 SPEC = {

@@ -115,11 +115,14 @@ def test_a_copy_inside_the_cluster_needs_no_restore(product: Cluster, bucket: Bu
     assert restore.prepare(product.server, bucket, wanted, dry_run=False)["source"] == "ready"
 
 
-def test_a_copy_that_was_changed_is_not_trusted(product: Cluster, bucket: Bucket) -> None:
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_copy_that_was_changed_is_not_trusted(product: Cluster, bucket: Bucket, closed: bool) -> None:
     facts = captured(product, bucket)
     kept = snapshot.take(product.server, "wabot", POINT, stall=10)
     product.run("postgres", f'ALTER DATABASE "{kept["database"]}" ALLOW_CONNECTIONS true')
     product.run(kept["database"], "DELETE FROM message")
+    if closed:
+        product.run("postgres", f'ALTER DATABASE "{kept["database"]}" ALLOW_CONNECTIONS false')
     done = restore.prepare(product.server, bucket, order(facts, snapshot=kept), dry_run=False)
     assert (done["source"], done["tables"]) == ("backup", facts["tables"])
 

@@ -75,6 +75,10 @@ class Server:
                 dbname=database,
                 application_name=application,
                 connect_timeout=5,
+                # A server that is gone is noticed within half a minute, not after the system's two hours.
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=4,
                 autocommit=True,
                 **options,
             ) as connection:
@@ -107,4 +111,6 @@ class Server:
             "PGDATABASE": database,
             "PGAPPNAME": application,
             "PGCONNECT_TIMEOUT": "5",
+            # What they say is read by us, and by people who look for it.
+            "LC_ALL": "C",
         }

@@ -55,7 +55,7 @@ def prepare(server: Server, bucket: Bucket | None, order: Order, dry_run: bool) 
     with server.connect(MAINTENANCE) as connection:
         state = look(connection, order)
         from_snapshot = has_snapshot(connection, order)
-    if state in ("ready", "swapped") or dry_run:
+    if state or dry_run:
         chosen = "snapshot" if from_snapshot else "backup"
         return {"changed": not state, "database": order.side, "source": state or chosen}
     with guard(server, order.change) as connection:
@@ -90,10 +90,12 @@ def look(connection: Any, order: Order) -> str:
 
 def has_snapshot(connection: Any, order: Order) -> bool:
     """Whether the restore point's copy is in the cluster, closed since it was made, or taken by an attempt before."""
-    if not order.snapshot.get("database"):
+    name = order.snapshot.get("database")
+    if not name or name != names.snapshot(order.place.database, order.snapshot["point"]):
         return False
-    kept = beside.look(connection, order.snapshot["database"]) or beside.look(connection, order.side)
-    return bool(kept) and kept["mark"].get("snapshot") == dict(order.snapshot)
+    copy = beside.look(connection, name)
+    kept = copy or beside.look(connection, order.side)
+    return bool(kept) and kept["mark"].get("snapshot") == dict(order.snapshot) and not (copy and copy["datallowconn"])
 
 
 def stranger(server: Server, connection: Any, order: Order) -> str:

@@ -30,6 +30,17 @@ SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.
 WHERE a.datname = %s AND a.pid <> pg_backend_pid() AND NOT r.rolsuper AND (%s OR a.state = 'idle')"""
 
 
+def ensure(server: Server, database: str, point: str, *, stall: float, dry_run: bool) -> dict[str, Any]:
+    """{changed, snapshot}: as ``take`` returns it, or as it was found; empty when it would be made."""
+    with server.connect(MAINTENANCE) as connection:
+        found = beside.look(connection, names.snapshot(database, point))
+    kept = found["mark"].get("snapshot") if found else None
+    if kept or dry_run:
+        return {"changed": not kept, "snapshot": kept or {}}
+    kept = take(server, database, point, stall)
+    return {"changed": "refused" not in kept, "snapshot": kept}
+
+
 def take(server: Server, database: str, point: str, stall: float) -> dict[str, Any]:
     """Keep a copy of ``database``; ``stall`` is the seconds for which its users may have to wait.
 
@@ -44,6 +55,7 @@ def take(server: Server, database: str, point: str, stall: float) -> dict[str, A
         beside.drop_unfinished(server, connection, name)
         begun, refused = _copy(server, connection, database, point=point, stall=stall)
         if refused:
+            beside.drop_unfinished(server, connection, name)
             return {"refused": refused}
         seconds = round(time.monotonic() - begun, 3)
         beside.open_to_connections(connection, name, True)
@@ -53,13 +65,6 @@ def take(server: Server, database: str, point: str, stall: float) -> dict[str, A
         kept = {"database": name, "point": point, "created": canonical.utc(time.time()), "seconds": seconds, **facts}
         beside.mark(connection, name, {"rollback": point, "complete": True, "snapshot": kept})
         return kept
-
-
-def foreseen(server: Server, database: str, point: str) -> dict[str, Any]:
-    """What ``take`` would keep, and whether it is there already."""
-    with server.connect(MAINTENANCE) as connection:
-        found = beside.look(connection, names.snapshot(database, point))
-    return dict(found["mark"].get("snapshot", {})) if found else {}
 
 
 def _copy(server: Server, connection: Any, database: str, *, point: str, stall: float) -> tuple[float, str]:
