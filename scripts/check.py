@@ -56,7 +56,7 @@ def pytest(group: str, arguments: str) -> Check:
 CHECKS = [
     Check("lint", "style", "ruff check ."),
     Check("lint", "format", "ruff format --check ."),
-    Check("lint", "types", f"mypy -p {PLUGINS}"),
+    Check("lint", "types", f"mypy -p {PLUGINS} -p sandbox"),
     Check("lint", "types of the scripts", "mypy scripts"),
     Check("lint", "contracts", "env PYTHONPATH=. lint-imports --config ../pyproject.toml", "collections"),
     Check("lint", "spelling", "codespell"),
