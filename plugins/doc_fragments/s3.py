@@ -17,9 +17,9 @@ options:
     default: {}
     suboptions:
       bucket:
-        description: The bucket.
+        description: The bucket. Empty means that there is no store.
         type: str
-        required: true
+        default: ""
       endpoint_url:
         description: URL of a store that is not Amazon's.
         type: str

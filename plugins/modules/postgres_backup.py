@@ -92,22 +92,23 @@ from ansible_collections.steady.rollback.plugins.module_utils import entry
 from ansible_collections.steady.rollback.plugins.module_utils.databases import backup, snapshot
 from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres import POSTGRES_OPTIONS, Server
 from ansible_collections.steady.rollback.plugins.module_utils.storage.arguments import SPEC as S3
-from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import open_store
+from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import store_of
 
 
 def do(call: entry.Call) -> entry.Outcome:
     p, server = call.params, Server.of(call.params)
-    backup.refuse_nowhere(p["s3"], p["snapshot"])
+    bucket = store_of(p["s3"])
+    backup.refuse_nowhere(bucket, p["snapshot"])
     made: dict[str, Any] = {"changed": False, "backup": {}}
     kept: dict[str, Any] = {"changed": False, "snapshot": {}}
-    if p["s3"]:
+    if bucket:
         order = backup.Order(p["database"], p["environment"], p["name"], p["purpose"], p["compression"])
-        made = backup.take(server, open_store(p["s3"]), order, call.dry_run)
+        made = backup.take(server, bucket, order, call.dry_run)
     if p["snapshot"]:
         kept = snapshot.ensure(server, p["database"], p["name"], stall=p["snapshot_stall"], dry_run=call.dry_run)
     if why := kept["snapshot"].get("refused"):
         call.warn(f"No copy inside the cluster: {why}")
-        backup.refuse_nowhere(p["s3"], snapshot=False)
+        backup.refuse_nowhere(bucket, snapshot=False)
     captured = {"backup": made["backup"], "snapshot": kept["snapshot"]}
     return entry.Outcome(made["changed"] or kept["changed"], {**captured, "captured": captured})
 

@@ -82,7 +82,7 @@ from ansible_collections.steady.rollback.plugins.module_utils import entry
 from ansible_collections.steady.rollback.plugins.module_utils.databases import finalize
 from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres import POSTGRES_OPTIONS, Server
 from ansible_collections.steady.rollback.plugins.module_utils.storage.arguments import SPEC as S3
-from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import open_store
+from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import store_of
 
 
 def do(call: entry.Call) -> entry.Outcome:
@@ -96,7 +96,7 @@ def do(call: entry.Call) -> entry.Outcome:
         keep_backups=p["keep_backups"],
         now=time.time(),
     )
-    facts = finalize.finalize(Server.of(p), open_store(p["s3"]) if p["s3"] else None, order, call.dry_run)
+    facts = finalize.finalize(Server.of(p), store_of(p["s3"]), order, call.dry_run)
     return entry.Outcome(bool(facts.pop("changed")), facts)
 
 

@@ -61,12 +61,12 @@ from ansible_collections.steady.rollback.plugins.module_utils import entry
 from ansible_collections.steady.rollback.plugins.module_utils.databases import names, preserve
 from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres import POSTGRES_OPTIONS, Server
 from ansible_collections.steady.rollback.plugins.module_utils.storage.arguments import SPEC as S3
-from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import open_store
+from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import store_of
 
 
 def do(call: entry.Call) -> entry.Outcome:
     p = call.params
-    store, kept = open_store(p["s3"]) if p["s3"] else None, names.bad(p["database"], p["change"])
+    store, kept = store_of(p["s3"]), names.bad(p["database"], p["change"])
     facts = preserve.preserve(Server.of(p), store, p["environment"], kept, call.dry_run)
     if facts.get("reason"):
         call.warn(f"There is no forensic copy: {facts['reason']}")

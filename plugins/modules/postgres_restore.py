@@ -94,7 +94,7 @@ from ansible_collections.steady.rollback.plugins.module_utils import entry
 from ansible_collections.steady.rollback.plugins.module_utils.databases import restore, source
 from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres import POSTGRES_OPTIONS, Server
 from ansible_collections.steady.rollback.plugins.module_utils.storage.arguments import SPEC as S3
-from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import open_store
+from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import store_of
 
 
 def do(call: entry.Call) -> entry.Outcome:
@@ -103,7 +103,7 @@ def do(call: entry.Call) -> entry.Outcome:
     order = restore.Order.of(
         place, p["change"], p["captured"], jobs=p["jobs"], spool=p["spool"], template=p["template"]
     )
-    facts = restore.prepare(Server.of(p), open_store(p["s3"]) if p["s3"] else None, order, call.dry_run)
+    facts = restore.prepare(Server.of(p), store_of(p["s3"]), order, call.dry_run)
     return entry.Outcome(facts.pop("changed"), facts)
 
 

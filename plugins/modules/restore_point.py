@@ -79,8 +79,7 @@ def do(call: entry.Call) -> entry.Outcome:
     store = Store(p["root"], p["environment"])
     if call.dry_run:
         return entry.Outcome(True, {"path": str(store.home / "points" / f"{body['id']}.json"), "sha256": sha256})
-    if p["s3"]:
-        bucket = objects.open_store(p["s3"])
+    if bucket := objects.store_of(p["s3"]):
         bucket.put(f"{p['environment']}/points/{body['id']}.json", data)
     path = store.write_point(body["id"], data)
     return entry.Outcome(True, {"path": str(path), "sha256": sha256})
@@ -88,7 +87,7 @@ def do(call: entry.Call) -> entry.Outcome:
 
 def retire(call: entry.Call) -> entry.Outcome:
     p = call.params
-    bucket = objects.open_store(p["s3"]) if p["s3"] and not call.dry_run else None
+    bucket = None if call.dry_run else objects.store_of(p["s3"])
     store = Store(p["root"], p["environment"])
     for name in [] if call.dry_run else p["retire"]:
         if bucket:

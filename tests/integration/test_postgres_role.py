@@ -45,14 +45,14 @@ class Anchor:
         (home / "inventory.yml").write_text(yaml.safe_dump(inventory))
         (home / "database.yml").write_text(STRATEGY)
 
-    def play(self, playbook: str, *options: str) -> str:
-        """Run a playbook to its good end; what it printed."""
+    def play(self, playbook: str, *options: str, good: bool = True) -> str:
+        """Run a playbook to its good or its bad end; what it printed."""
         argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.home / "inventory.yml")]
         done = subprocess.run(
             [*argv, playbook, *options], env=self.env, capture_output=True, text=True, check=False, timeout=200
         )
         said = done.stdout + done.stderr
-        assert done.returncode == 0, said
+        assert (done.returncode == 0) == good, said
         assert PASSWORD not in said
         return said
 
@@ -86,3 +86,14 @@ def test_from_restore_point_to_rollback_and_back(anchor: Anchor, product: Cluste
     kept = [path for path in (anchor.home / "anchor").rglob("*") if path.is_file()]
     assert kept
     assert not [path for path in kept if PASSWORD.encode() in path.read_bytes()]
+
+
+def test_without_an_object_store_a_copy_in_the_cluster_will_do(anchor: Anchor, product: Cluster) -> None:
+    nowhere = json.dumps({"rollback_s3": {}})
+    assert "would hold no data" in anchor.play("steady.rollback.restore_point", "-e", nowhere, good=False)
+    copied = json.dumps({"rollback_s3": {}, "postgres_snapshot": True})
+    anchor.play("steady.rollback.restore_point", "-e", copied)
+    product.run("wabot", "DELETE FROM message WHERE id % 2 = 0")
+    options = ["-e", nowhere, "-e", "reason=test", "-e", "confirm=production"]
+    anchor.play(str(anchor.home / "database.yml"), *options)
+    assert product.run("wabot", "SELECT count(*) FROM message") == [(2000,)]

@@ -11,7 +11,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -44,9 +44,9 @@ class Order:
         return f"{self.environment}/postgres/{self.name}.dump"
 
 
-def refuse_nowhere(s3: Mapping[str, Any], snapshot: bool) -> None:
+def refuse_nowhere(bucket: Bucket | None, snapshot: bool) -> None:
     """Raise BadInput when there is neither an object store nor a snapshot: then there is nothing to go back to."""
-    if not s3 and not snapshot:
+    if not bucket and not snapshot:
         raise BadInput(
             "There is no object store, and no snapshot is kept: this restore point would hold no data.",
             hint="Set rollback_s3, or postgres_snapshot: true.",

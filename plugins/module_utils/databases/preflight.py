@@ -14,7 +14,7 @@ from .. import looks
 from ..core import canonical, checks
 from ..core.errors import DatabaseFailed, DriverMissing
 from ..drivers import package
-from ..storage.objects import open_store
+from ..storage.objects import store_of
 from . import backup as backups
 from . import contents, restore, sessions, settings, source
 from .postgres import MAINTENANCE, Server
@@ -198,8 +198,7 @@ class View:
             yield checks.Check(**{**row, "level": "warn"} if spare else row)
 
     def _backup(self) -> Iterator[checks.Check]:
-        store = open_store(self.s3) if self.s3 else None
-        yield from source.look(self.server, store, self.order.backup, self.order.place)
+        yield from source.look(self.server, store_of(self.s3), self.order.backup, self.order.place)
 
     def age(self) -> Iterator[checks.Check]:
         """How old the target is."""

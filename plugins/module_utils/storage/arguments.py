@@ -11,7 +11,8 @@ SPEC: dict[str, dict[str, Any]] = {
         "type": "dict",
         "default": {},
         "options": {
-            "bucket": {"type": "str", "required": True},
+            # Not required: an empty dictionary is how a playbook says that there is no store.
+            "bucket": {"type": "str", "default": ""},
             "endpoint_url": {"type": "str", "default": ""},
             "region": {"type": "str", "default": "us-east-1"},
             "access_key": {"type": "str", "no_log": False, "default": ""},

@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import BackupUnusable, StorageFailed
+from ..core.errors import BackupUnusable, BadInput, StorageFailed
 from ..drivers import package
 
 PART = 16 * 1024 * 1024  # bytes of one part: 10,000 parts reach 160 GB
@@ -179,9 +179,21 @@ class Bucket:
         )
 
 
+def store_of(spec: Mapping[str, Any]) -> Bucket | None:
+    """The store that the option ``s3`` of a module names; None when it names none."""
+    return Bucket(spec) if spec.get("bucket") else None
+
+
 def open_store(spec: Mapping[str, Any]) -> Bucket:
-    """The store that the option ``s3`` of a module names."""
-    return Bucket(spec)
+    """The store that the option ``s3`` of a module names; raises BadInput when it names none."""
+    store = store_of(spec)
+    if store is None:
+        raise BadInput(
+            "There is no object store.",
+            hint="Set rollback_s3: bucket, endpoint_url, access_key, secret_key.",
+            code="no-object-store",
+        )
+    return store
 
 
 def _parts(blocks: Iterable[bytes]) -> Iterator[bytearray]:
