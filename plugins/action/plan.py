@@ -13,6 +13,8 @@ from ansible_collections.steady.rollback.plugins.module_utils.core import canoni
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import BadInput, PlanRefused
 from ansible_collections.steady.rollback.plugins.plugin_utils import controller, variables_check
 
+LADDER = ("feature_flag", "config", "code", "full")
+
 
 @dataclass(frozen=True)
 class Made:
@@ -33,14 +35,20 @@ class ActionModule(controller.EngineAction):
         mode = args["mode"]
         wanted = str(args["restore_point"]) if mode in ("run", "preflight") else ""
         target = {"root": args["root"], "environment": args["environment"]}
-        look = self.anchor("run_info", {**target, "run": args["run"], "restore_point": wanted}, variables)
+        look = self.anchor(
+            "run_info", {**target, "run": args["run"] or args["after"], "restore_point": wanted}, variables
+        )
         _refuse_broken(args, look)
         known = controller.catalogue()
         hosts = controller.hosts(variables, known)
-        if mode == "undo":
-            made = _undone(args, look, known)
-        else:
-            made = _resumed(look, known, hosts) if mode == "resume" else _fresh(args, look, known, hosts)
+        climbs = _climbs(args)
+        try:
+            made = MAKE[mode](args, look, known, hosts)
+        except PlanRefused as error:
+            if not climbs or error.code != "nothing-to-do":
+                raise
+            self.show(f"{args['strategy']} has nothing to do here: on to the next strategy.")
+            return {"changed": False, "climbs": True, "preflight": []}
         of, run = made.of, made.run
         request = {
             "holder": controller.holder(),
@@ -66,6 +74,7 @@ class ActionModule(controller.EngineAction):
             "preflight": [{"component": component, "hosts": hosts[component]} for component in ready],
             "generation": look["lease"].get("generation", 0),
             "request": request,
+            "climbs": climbs,
             "durations": look["durations"],
         }
 
@@ -74,22 +83,28 @@ def _fresh(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalog
     point = look["point"]
     of = plan.build(args["strategy"], args["steps"], known, hosts, canonical.digest(point))
     name = canonical.run_id(look["now"])
-    run = {"id": name, "change": name, "strategy": args["strategy"], "reason": str(args["reason"]), "undoes": ""}
-    return Made(of, _run(run, args, of), point, of.steps, continues=str(args["after"]))
+    # All rungs of a ladder are one change: what the first one kept is the state before all of them.
+    after = str(args["after"])
+    change = look["plan"]["run"]["change"] if after else name
+    run = {"id": name, "change": change, "strategy": args["strategy"], "reason": str(args["reason"]), "undoes": ""}
+    return Made(of, _run({**run, "after": after}, args, of), point, of.steps, continues=after)
 
 
-def _undone(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalogue) -> Made:
-    of, run, point = _stored(look)
+def _undone(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalogue, _hosts: plan.Hosts) -> Made:
+    _of, run, point = _stored(look)
     _refuse_undo(look, run)
-    back = plan.undo(of, journal.begun_steps(look["records"]), known, canonical.digest(point))
+    rungs = [*look["rungs"], {"plan": look["plan"], "records": look["records"]}]
+    begun = plan.fold([(plan.load(each["plan"]["plan"]), journal.begun_steps(each["records"])) for each in rungs])
+    back = plan.undo(begun, known, canonical.digest(point))
     name = canonical.run_id(look["now"])
     # Undoing an undo changes the same things again: what is kept bears the name of the first run.
     fresh: dict[str, Any] = {"id": name, "strategy": "undo", "reason": f"undo {run['id']}", "undoes": run["id"]}
+    fresh["after"] = ""
     fresh["whole"] = journal.last(look["records"], "closed").get("outcome") in ("completed", "undone")
     return Made(back, _run({**run, **fresh}, args, back), point, back.steps, continues=run["id"])
 
 
-def _resumed(look: Mapping[str, Any], known: plan.Catalogue, hosts: plan.Hosts) -> Made:
+def _resumed(_args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalogue, hosts: plan.Hosts) -> Made:
     of, run, point = _stored(look)
     held = look["lease"]
     if held.get("run") != run["id"] or held.get("state") == "free":
@@ -104,6 +119,22 @@ def _resumed(look: Mapping[str, Any], known: plan.Catalogue, hosts: plan.Hosts) 
         plan.refuse_changed(of, plan.build(of.strategy, of.requested, known, hosts, canonical.digest(point)))
     first = journal.first_open_step(look["records"], len(of.steps))
     return Made(of, run, point, of.steps[first - 1 :], continues=run["id"])
+
+
+MAKE = {"run": _fresh, "preflight": _fresh, "resume": _resumed, "undo": _undone}
+
+
+def _climbs(args: Mapping[str, Any]) -> bool:
+    """Whether another rung of the ladder follows this strategy. ``ladder`` names the last one, empty for no ladder."""
+    last = str(args["ladder"])
+    if last and last not in LADDER:
+        raise BadInput(
+            f"until={last} is no rung of the ladder.",
+            hint="The rungs are " + ", ".join(LADDER) + ".",
+            next="ansible-playbook escalate.yml --check",
+            code="rung-unknown",
+        )
+    return bool(last) and args["strategy"] != last
 
 
 def _stored(look: Mapping[str, Any]) -> tuple[plan.Plan, dict[str, Any], dict[str, Any]]:
@@ -128,11 +159,12 @@ def _run(run: dict[str, Any], args: Mapping[str, Any], of: plan.Plan) -> dict[st
 def _refuse_undo(look: Mapping[str, Any], run: Mapping[str, Any]) -> None:
     """A way back is refused when it would not lead to a whole system."""
     name, stopped = run["id"], look["lease"].get("run") == run["id"] and look["lease"]["state"] != "free"
-    if look["later"]:
+    newest = look["in_force"][-1] if look["in_force"] else name
+    if newest > name:
         raise PlanRefused(
-            f"Run {look['later'][-1]} has changed the system after {name}.",
+            f"Run {newest} has changed the system after {name}.",
             hint="Runs are undone one by one, the newest first.",
-            next=f"ansible-playbook undo.yml -e run={look['later'][-1]}",
+            next=f"ansible-playbook undo.yml -e run={newest}",
             code="undo-not-newest",
         )
     if run["strategy"] == "undo" and stopped:
@@ -190,7 +222,8 @@ def _refuse_locked(look: Mapping[str, Any], request: Mapping[str, Any], run: str
 
 
 def _refuse_unconfirmed(args: Mapping[str, Any], todo: list[plan.Step]) -> None:
-    needs = [step.name for step in todo if step.confirm]
+    # A ladder asks before its first rung, not when it has climbed to the one that replaces data.
+    needs = [step.name for step in todo if step.confirm] or ([LADDER[-1]] if args["ladder"] == LADDER[-1] else [])
     expected, given = str(args["confirmation"]), str(args["confirm"])
     if needs and args["mode"] == "run" and given != expected:
         raise BadInput(

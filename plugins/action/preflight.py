@@ -25,6 +25,11 @@ class ActionModule(controller.EngineAction):
         self.show(screens.preflight(rows))
         self.show(screens.loss(loss))
         failed = [row for row in rows if row["level"] == "fail"]
+        if "plan" not in args["planned"]:
+            return {"changed": False, "rows": [], "ended": True}
+        if failed and args["planned"]["climbs"]:
+            self.show(f"{args['planned']['run']['strategy']} is not possible here: on to the next strategy.")
+            return {"changed": False, "rows": rows, "ended": True}
         if failed:
             raise PlanRefused(
                 f"Preflight found {len(failed)} problem{'s' if len(failed) > 1 else ''}; nothing was changed.",
@@ -33,4 +38,4 @@ class ActionModule(controller.EngineAction):
                 code=failed[0]["code"] if len(failed) == 1 else "preflight-failed",
                 rows=rows,
             )
-        return {"changed": False, "rows": rows, "loss": loss}
+        return {"changed": False, "rows": rows, "loss": loss, "ended": False}

@@ -102,7 +102,7 @@ class ActionModule(controller.EngineAction):
             raise PlanRefused(found["message"], hint=found["hint"], next=found["next"], code="lock-lost")
         ended = self._end(base, records, "held", args, variables)
         self.show(screens.failure(ended["records"], plan.load(planned["plan"])))
-        if args.get("climbs") and found["code"] == "gate-failed":
+        if planned["climbs"] and found["code"] in ("gate-failed", "gate-inconclusive"):
             self.show(f"{planned['run']['strategy']} did not help: on to the next strategy.")
             return {"changed": True}
         return {"failed": True, "shown": True, "msg": found["message"], "code": found["code"]}

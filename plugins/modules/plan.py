@@ -71,6 +71,10 @@ options:
     description: The run that this one follows on the ladder.
     type: str
     default: ''
+  ladder:
+    description: The last strategy of the ladder that this one is a rung of; empty when it stands alone.
+    type: str
+    default: ''
 """
 
 EXAMPLES = r"""

@@ -41,4 +41,8 @@ loss:
   description: What a rollback gives up, in minutes and rows; empty when nothing.
   returned: success
   type: dict
+ended:
+  description: Whether this strategy ends here, and the next one of the ladder follows.
+  returned: success
+  type: bool
 """

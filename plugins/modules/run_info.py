@@ -71,11 +71,16 @@ runs:
   returned: always
   type: list
   elements: str
-later:
-  description: The names of the runs after that one that changed something, oldest first.
+in_force:
+  description: The names of all runs that changed something and were not undone since, oldest first.
   returned: always
   type: list
   elements: str
+rungs:
+  description: Plan and journal of the runs that that one followed on a ladder, oldest first.
+  returned: always
+  type: list
+  elements: dict
 points:
   description: The manifests of all restore points, newest first.
   returned: always

@@ -54,5 +54,5 @@ def _problems(options: Mapping[str, Any], hostvars: Mapping[str, Any]) -> list[s
 
 
 def _comes_later(error: str, options: Mapping[str, Any]) -> bool:
-    """Whether a value only lacks a default of its own role, other hosts, or the run: all are there when the role starts."""
+    """Whether a value only lacks its own role's defaults, other hosts or the run: all there when the role starts."""
     return any(f"'{name}' is undefined" in error for name in (*options, "hostvars", "rollback_planned"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """``python tests/drill``: exit code 0 when every world was what it had to be, and no process is left."""
 
-# Serves: PREP-11, DRL-02, DRL-03, VER-23
+# Serves: PREP-03, PREP-11, DRL-02, DRL-03, VER-23
 from __future__ import annotations
 
 import argparse

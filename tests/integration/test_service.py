@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 import urllib.request
@@ -23,8 +22,8 @@ from ansible_collections.steady.rollback.plugins.module_utils.service.control im
 from ansible_collections.steady.rollback.plugins.module_utils.service.provider import Unit
 from ansible_collections.steady.rollback.plugins.module_utils.service.supervisor import Supervisor
 from integration.queue_fixtures import free_port, wait_for
+from integration.service_fixtures import BIN, Daemon
 
-BIN = Path(sys.executable).parent
 APP = "import os\ndef app(environ, start):\n    start('200 OK', [])\n    return [str(os.getpid()).encode()]\n"
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('not now', flush=True); time.sleep(600)"
@@ -51,29 +50,11 @@ class World:
             "talks": f'{sys.executable} -c "{TALKS}"',
             "brief": f"{sys.executable} -c 'import time; time.sleep(0.4)'",
         }
-        text = (
-            f"[supervisord]\nnodaemon=true\nlogfile={root}/supervisord.log\npidfile={root}/supervisord.pid\n"
-            f"childlogdir={root}\n[unix_http_server]\nfile={self.socket}\n[rpcinterface:supervisor]\n"
-            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
-        )
-        for name, command in programs.items():
-            # startsecs=0 says RUNNING at once, as systemd does of a simple service.
-            text += (
-                f"[program:{name}]\ncommand={command}\ndirectory={root}\nautostart=false\nautorestart=false\n"
-                f"startsecs={1 if name == 'talks' else 0}\nstartretries=1\nstopwaitsecs=600\nredirect_stderr=true\n"
-            )
-        (root / "supervisord.conf").write_text(text)
-        argv = [sys.executable, str(BIN / "supervisord"), "-c", str(root / "supervisord.conf")]
-        self.daemon = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(self.socket.exists)
+        self.daemon = Daemon(root, programs, slow=("talks",))
         self.web = Unit("web", health=f"http://127.0.0.1:{self.port}/")
 
     def control(self, *units: Unit) -> Control:
         return Control(Supervisor(str(self.socket)), units, ["topsecret1"])
-
-    def kill(self, name: str) -> None:
-        for process in Supervisor(str(self.socket)).processes(Unit(name)):
-            subprocess.run(["kill", "-9", str(process.pid)], check=False)
 
     def served_by(self) -> str:
         with urllib.request.urlopen(self.web.health, timeout=5) as answer:
@@ -84,10 +65,7 @@ class World:
 def world_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world = World(tmp_path_factory.mktemp("s"))
     yield world
-    for name in ("web", "sleeper", "stubborn", "orphan"):
-        world.kill(name)
-    world.daemon.terminate()
-    world.daemon.wait(20)
+    world.daemon.stop()
 
 
 def test_start_stop_and_again(world: World) -> None:
@@ -142,7 +120,7 @@ def test_a_service_that_will_not_end_is_named_and_not_killed(world: World) -> No
     assert Supervisor(str(world.socket)).processes(Unit("stubborn"))
     with pytest.raises(NotEffective, match="did not end"):
         services.stop(0.5, dry_run=False)
-    world.kill("stubborn")
+    world.daemon.kill("stubborn")
     wait_for(lambda: not services.stop(5, dry_run=False)["changed"])
 
 

@@ -50,7 +50,7 @@ class Product:
 
     def ask(self, method: str, path: str, **fields: str) -> int:
         """The status that the edge answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.box.ports["edge"], timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.box.ports["edge"], timeout=60)
         try:
             connection.request(method, path, json.dumps(fields) if fields else None)
             return connection.getresponse().status

@@ -24,6 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="sandbox", description=(sandbox.__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("action", choices=["start", "stop", "status", "deploy", "fingerprint"])
     parser.add_argument("tag", nargs="?", default="v1", help="the release to deploy")
+    parser.add_argument("--warm", action="store_true", help="keep the release before it warm on the standby ports")
     parser.add_argument("--dir", type=Path, default=DEFAULT, help="everything lives here (default: %(default)s)")
     arguments = parser.parse_args()
     began = time.monotonic()
@@ -32,7 +33,7 @@ def main() -> int:
     elif arguments.action == "stop":
         sandbox.stop(arguments.dir)
     elif arguments.action == "deploy":
-        print(f"{arguments.tag} is commit {sandbox.deploy(arguments.dir, arguments.tag)}")
+        print(f"{arguments.tag} is commit {sandbox.deploy(arguments.dir, arguments.tag, arguments.warm)}")
     elif arguments.action == "fingerprint":
         print(json.dumps(sandbox.fingerprint(arguments.dir), indent=2))
         return 0

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from . import supervisor_rpc
+from . import programs, supervisor_rpc
 from .layout import APP_HOSTS, RELEASE_HOSTS, Sandbox
 from .programs import APPLICATION, environment, program, surroundings
 
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def deploy(directory: Path, tag: str) -> str:
-    """Put release ``tag`` on all hosts; returns its commit. The demo data comes with the first deployment."""
+def deploy(directory: Path, tag: str, warm: bool = False) -> str:
+    """Put release ``tag`` on all hosts; returns its commit. The demo data comes with the first deployment.
+
+    ``warm`` keeps the release that was live until now running on the standby ports.
+    """
     sandbox = Sandbox.open(directory)
     with ThreadPoolExecutor() as hosts:
         commit, *_ = hosts.map(lambda host: build(sandbox, host, tag), RELEASE_HOSTS)
@@ -31,6 +34,8 @@ def deploy(directory: Path, tag: str) -> str:
     manage(sandbox, APP_HOSTS[0], "migrate", "--verbosity", "0", release=release)
     if not (sandbox.home(APP_HOSTS[0]) / "current").exists():
         manage(sandbox, APP_HOSTS[0], "seed_demo_data", release=release)
+    if warm:
+        keep_warm(sandbox)
     for host in RELEASE_HOSTS:
         switch(sandbox, host, commit, tag)
         for name in [name for name, home in APPLICATION.items() if home == host]:
@@ -78,13 +83,22 @@ def switch(sandbox: Sandbox, host: str, commit: str, tag: str) -> None:
     """Make a built release the current one, by one rename, and write it to the release log."""
     home = sandbox.home(host)
     release = _release(sandbox, host, commit)
-    fresh = home / "current.new"
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(release)
-    fresh.replace(home / "current")
+    _link(home / "current", release)
     line = {"at": _now(), "commit": commit, "tag": tag, "path": str(release), "action": "deploy", "by": "pipeline"}
     with (home / "releases.jsonl").open("a", encoding="utf-8") as log:
         log.write(json.dumps(line) + "\n")
+
+
+def keep_warm(sandbox: Sandbox) -> None:
+    """Run what is live now on the standby ports as well."""
+    for host in APP_HOSTS:
+        _link(sandbox.home(host) / "standby", (sandbox.home(host) / "current").resolve())
+    names = programs.standby(sandbox)
+    supervisor_rpc.add(sandbox.socket, names)
+    for name, host in programs.STANDBY.items():
+        supervisor_rpc.restart(sandbox.socket, name)
+        what = f"the standby on {host}"
+        supervisor_rpc.until(lambda host=host: bool(running(sandbox, f"{host}_standby")), 15, what)  # type: ignore[misc]
 
 
 def manage(sandbox: Sandbox, host: str, *arguments: str, release: Path | None = None) -> str:
@@ -94,10 +108,10 @@ def manage(sandbox: Sandbox, host: str, *arguments: str, release: Path | None = 
     return _run(command, cwd=release, env={**surroundings(), **environment(sandbox, host)})
 
 
-def running(sandbox: Sandbox, host: str) -> str:
-    """The commit that a host's gunicorn says it runs, empty when it does not answer."""
+def running(sandbox: Sandbox, name: str) -> str:
+    """The commit that the gunicorn at a port (app1, app1_standby) says it runs, empty when it does not answer."""
     try:
-        with urllib.request.urlopen(sandbox.url(host) + "/v1/version", timeout=2) as answer:
+        with urllib.request.urlopen(sandbox.url(name) + "/v1/version", timeout=2) as answer:
             return str(json.load(answer)["commit"])
     except (OSError, ValueError):
         return ""
@@ -107,6 +121,13 @@ def _fetch(sandbox: Sandbox, home: Path) -> None:
     if not (home / "repo.git").exists():
         _run(["git", "clone", "--quiet", "--mirror", str(sandbox.directory / "origin.git"), str(home / "repo.git")])
     _git(home, "fetch", "--quiet", "--prune", "origin")
+
+
+def _link(link: Path, release: Path) -> None:
+    fresh = link.with_name(f"{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(release)
+    fresh.replace(link)
 
 
 def _release(sandbox: Sandbox, host: str, commit: str) -> Path:

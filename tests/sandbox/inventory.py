@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from .layout import APP_HOSTS, BUCKET, HOSTS, Sandbox
-from .programs import postgres_tools
+from .programs import postgres_tools, program
 
 
 def overlay(sandbox: Sandbox) -> str:
@@ -20,6 +20,10 @@ def overlay(sandbox: Sandbox) -> str:
     for host in APP_HOSTS:
         hosts[host]["wabot_port"] = sandbox.ports[host]
         hosts[host]["wabot_standby_port"] = sandbox.ports[f"{host}_standby"]
+        hosts[host]["wabot_address"] = "127.0.0.1"
+    edge = sandbox.home("edge1")
+    hosts["edge1"]["wabot_upstream_file"] = str(edge / "upstream.conf")
+    hosts["edge1"]["wabot_nginx_test"] = [program("nginx"), "-t", "-c", str(edge / "nginx.conf"), "-e", "stderr"]
     logs = {"db": sandbox.directory / "log" / "db1-postgres.log", "edge": sandbox.home("edge1") / "log" / "*.log"}
     for host, group in (("db1", "db"), ("edge1", "edge")):
         hosts[host]["evidence_logs"] = [str(logs[group])]

@@ -49,9 +49,9 @@ def play(sandbox: Sandbox, book: str, code: int = 0, /, **variables: str) -> str
 
 
 def runs(sandbox: Sandbox) -> list[Path]:
-    """The directories of all runs, oldest first."""
+    """The directories of all runs, oldest first: an id begins with its time."""
     below = sandbox.directory / "anchor" / ENVIRONMENT / "runs"
-    return sorted(below.iterdir(), key=lambda path: (path / "plan.json").stat().st_mtime_ns) if below.exists() else []
+    return sorted(path.parent for path in below.glob("*/journal.jsonl"))
 
 
 def journal(run: Path) -> list[dict[str, Any]]:

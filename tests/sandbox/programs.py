@@ -19,6 +19,8 @@ HERE = Path(__file__).resolve().parent
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 SERVICES = ("redis", "s3", "edge1-nginx")
 DATABASE = "db1-postgres"
+STANDBY = {f"{host}-standby": host for host in APP_HOSTS}
+UPSTREAM = "max_fails=1 fail_timeout=1s"
 APPLICATION = {
     **{f"{host}-gunicorn": host for host in APP_HOSTS},
     **{f"{host}-{kind}": host for host in WORKER_HOSTS for kind in ("worker", "beat")},
@@ -58,7 +60,20 @@ def write(sandbox: Sandbox) -> None:
         (edge / name).mkdir(exist_ok=True)
     shutil.copy(HERE / "templates" / "maintenance.html", edge / "maintenance.html")
     _fill("nginx.conf", edge / "nginx.conf", {**_ports(sandbox), "home": str(edge)})
+    if not (edge / "upstream.conf").exists():
+        live = "".join(f"server 127.0.0.1:{sandbox.ports[host]} {UPSTREAM};\n" for host in APP_HOSTS)
+        (edge / "upstream.conf").write_text(f"# live\n{live}", encoding="utf-8")
     _private(sandbox.directory / "supervisord.conf", _supervisord(sandbox))
+
+
+def standby(sandbox: Sandbox) -> list[str]:
+    """Write the programs that keep the release before the live one warm; returns their names."""
+    text = ""
+    for name, host in STANDBY.items():
+        command = _run(sandbox.home(host) / "standby", _gunicorn(sandbox.ports[f"{host}_standby"]))
+        text += _section(sandbox, name, command, False, "TERM")
+    _private(sandbox.directory / "standby.conf", text)
+    return list(STANDBY)
 
 
 def environment(sandbox: Sandbox, host: str) -> dict[str, str]:
@@ -92,18 +107,26 @@ def _supervisord(sandbox: Sandbox) -> str:
     for name, command in services.items():
         text += _section(sandbox, name, command, name in SERVICES, "INT" if name == DATABASE else "TERM")
     for name, host in APPLICATION.items():
-        started = [sys.executable, "-IS", str(HERE / "with_env.py"), str(sandbox.home(host))]
-        text += _section(sandbox, name, [*started, *_application(sandbox, name, host)], False, "TERM")
+        command = _run(sandbox.home(host) / "current", _application(sandbox, name, host))
+        text += _section(sandbox, name, command, False, "TERM")
     return text
+
+
+def _run(link: Path, command: list[str]) -> list[str]:
+    """A program of the release that ``link`` names, with the env file of its host."""
+    return [sys.executable, "-IS", str(HERE / "with_env.py"), str(link), *command]
+
+
+def _gunicorn(port: int) -> list[str]:
+    served = ["gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "8"]
+    return [*served, "--graceful-timeout", "10", "--no-control-socket"]
 
 
 def _application(sandbox: Sandbox, name: str, host: str) -> list[str]:
     """The command of a WabotIQ process; its program is the one of the host's current release."""
     kind = name.rsplit("-", maxsplit=1)[1]
     if kind == "gunicorn":
-        bind = f"127.0.0.1:{sandbox.ports[host]}"
-        served = ["gunicorn", "config.wsgi", "--bind", bind, "--workers", "1", "--threads", "8"]
-        return [*served, "--graceful-timeout", "10", "--no-control-socket"]
+        return _gunicorn(sandbox.ports[host])
     if kind == "worker":
         quiet = ["--without-gossip", "--without-mingle"]
         return ["celery", "-A", "config", "worker", "-n", f"worker@{host}", "-c", "2", "-l", "INFO", *quiet]

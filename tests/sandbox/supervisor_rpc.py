@@ -43,6 +43,16 @@ def restart(socket: Path, name: str) -> None:
     supervisor.startProcess(name)
 
 
+def add(socket: Path, names: list[str]) -> None:
+    """Have supervisord know programs that its configuration has got since it started."""
+    supervisor = connect(socket)
+    supervisor.reloadConfig()
+    known = states(socket)
+    for name in names:
+        if name not in known:
+            supervisor.addProcessGroup(name)
+
+
 def until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
     """Wait for ``is_so``; raises TimeoutError that names ``what`` was awaited."""
     end = time.monotonic() + seconds

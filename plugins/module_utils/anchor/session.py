@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core import canonical, journal, lease, point
 from ..core.errors import BackupUnusable, BadInput, LockHeld
+from . import history
 from .store import Store
 
 # How a closed run leaves the environment: only a held one keeps its lock, for resume or undo.
@@ -99,19 +100,14 @@ def look(store: Store, run: str, wanted_point: str) -> dict[str, Any]:
         "records": store.records(name) if name else [],
         "report": store.report(name) if name else "",
         "runs": runs,
-        "later": [each for each in runs if each > name and _acted(store, each)],
+        "in_force": history.in_force(store, runs),
+        "rungs": history.rungs(store, name),
         "points": points,
         "used": sorted({str(store.plan(each).get("point", {}).get("id", "")) for each in runs} - {""}),
         "broken": broken,
         "point": point.choose(points, wanted_point, store.home.name) if wanted_point else {},
-        "durations": _durations(store, runs[-5:]),
+        "durations": history.durations(store, runs[-5:]),
     }
-
-
-def _acted(store: Store, run: str) -> bool:
-    """Whether a run may have changed something that its undo would change back."""
-    begun = journal.begun_steps(store.records(run))
-    return any(step["n"] in begun and step["inverse"] for step in store.plan(run).get("plan", {}).get("steps", []))
 
 
 def _points(store: Store, wanted: str) -> tuple[list[point.Manifest], list[str]]:
@@ -146,13 +142,3 @@ def _timed(
         else:
             placed.append(record)
     return placed
-
-
-def _durations(store: Store, runs: Sequence[str]) -> dict[str, float]:
-    """The mean seconds of each step over the given runs, for the estimate of what is left."""
-    seen: dict[str, list[float]] = {}
-    for run in runs:
-        for record in store.records(run):
-            if record["kind"] == "done":
-                seen.setdefault(record["step"], []).append(record["seconds"])
-    return {step: sum(values) / len(values) for step, values in seen.items()}

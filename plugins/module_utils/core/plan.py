@@ -116,14 +116,24 @@ def build(strategy: str, requested: Sequence[str], known: Catalogue, hosts: Host
     return _hashed(Plan(strategy, list(requested), steps, dropped), point)
 
 
-def undo(of: Plan, begun: set[int], known: Catalogue, point: str) -> Plan:
+def fold(rungs: Sequence[tuple[Plan, set[int]]]) -> list[Step]:
+    """The steps that may have happened, of one run or of all rungs of a ladder: one that was repeated counts once."""
+    steps: list[Step] = []
+    for of, begun in rungs:
+        latest = [step for step in of.steps if step.n in begun]
+        names = {step.name for step in latest}
+        steps = [step for step in steps if step.name not in names] + latest
+    return steps
+
+
+def undo(begun: Sequence[Step], known: Catalogue, point: str) -> Plan:
     """The way back from a run: the inverse of every step that may have happened, last one first.
 
     A step that is its own inverse (reload, flush) has the services see what the step before it has changed, so on the
     way back it follows that step again.
     """
     blocks: list[list[Step]] = []
-    for step in (each for each in of.steps if each.n in begun and each.inverse):
+    for step in (each for each in begun if each.inverse):
         if step.inverse == step.name and blocks:
             blocks[-1].append(step)
         else:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +65,10 @@ def summary(connection: Any, table: Shape, columns: Sequence[str]) -> tuple[int,
     return found
 
 
-def stream(connection: Any, table: Shape, columns: Sequence[str]) -> Iterator[list[Any]]:
-    """[sort key, digest, key columns as text ...] of every row, sorted."""
+def stream(connection: Any, table: Shape | None, columns: Sequence[str]) -> Generator[Sequence[Any], None, None]:
+    """[sort key, digest, key columns as text ...] of every row, sorted; none of a table that is not there."""
+    if table is None:
+        return
     sql = package("psycopg.sql", "python3-psycopg")
     keys = [name for name, _type in table.key]
     texts = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in keys)

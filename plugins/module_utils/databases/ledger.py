@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,9 +136,9 @@ def _table(
     table = Lost(kept[0], now[0])
     if not shape.key or (other and other.key != shape.key):
         return table, "it has no primary key by which rows could be told apart"
-    mine = difference.stream(both.kept, shape, shared)
-    theirs = difference.stream(both.live, other, shared) if other else iter(())
-    with Sheet(Path(order.directory), quoted, order.limit) as sheet:
+    mine, theirs = difference.stream(both.kept, shape, shared), difference.stream(both.live, other, shared)
+    # A stream that was not read to its end would keep its session from the next table.
+    with closing(mine), closing(theirs), Sheet(Path(order.directory), quoted, order.limit) as sheet:
         take = Taker(both.fetch, shape, table, sheet, order.timestamps.get(quoted, ""), order.since)
         for row in difference.merge(mine, theirs):
             take.row(row)

@@ -84,6 +84,8 @@ def ending(server: Server, names: Sequence[str], application: str) -> Iterator[s
     with ThreadPoolExecutor(1) as thread:
         working = thread.submit(end_them)
         begun.wait()
+        if working.done():
+            working.result()
         try:
             yield ended
         finally:

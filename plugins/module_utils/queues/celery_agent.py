@@ -78,14 +78,12 @@ class Agent:
         taken = (
             json.dumps(json.loads(raw)[0]).encode() for raw in self.redis.hvals(self.key(self.channel.unacked_key))
         )
-        total = 0
         for source in (waiting, taken):
             for raw in source:
                 job, task, _body = self.read(raw)
-                total += 1
                 names[task] = names.get(task, 0) + 1
                 ids += [job] if len(ids) < limit else []
-        return {"ids": ids, "tasks": names, "complete": len(ids) == total}
+        return {"ids": ids, "tasks": names, "complete": len(ids) == sum(names.values())}
 
     def pages(self, key: str) -> Iterator[bytes]:
         start = 0
@@ -248,7 +246,7 @@ class Agent:
 def serve(name: str, scripts: dict[str, str]) -> None:
     """Answer requests about the application ``name`` until the input ends."""
     # Whatever the application prints while it is imported must not mix with the answers.
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     agent = None
     for line in sys.stdin:
@@ -259,7 +257,6 @@ def serve(name: str, scripts: dict[str, str]) -> None:
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
-        answers.flush()
 
 
 if __name__ == "__main__":

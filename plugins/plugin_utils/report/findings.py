@@ -119,7 +119,7 @@ def _probe(values: Mapping[str, Any]) -> Probe:
 
 
 def jobs(effects: Sequence[Effect]) -> Jobs | None:
-    """Jobs that were set aside and not put back in this run; None when there are none."""
+    """Jobs that were set aside in this run; None when there are none."""
     parked, reasons, replay = list[tuple[str, int]](), list[tuple[str, int]](), list[str]()
     for effect in effects:
         if "parked" in effect.values and effect.step == "queue.park":

@@ -19,7 +19,11 @@ from ansible_collections.steady.rollback.plugins.action import plan as plan_acti
 from ansible_collections.steady.rollback.plugins.action import run as run_action
 from ansible_collections.steady.rollback.plugins.module_utils import entry
 from ansible_collections.steady.rollback.plugins.module_utils.anchor.store import Store
-from ansible_collections.steady.rollback.plugins.module_utils.core.errors import CommandFailed, RollbackError
+from ansible_collections.steady.rollback.plugins.module_utils.core.errors import (
+    CommandFailed,
+    GateFailed,
+    RollbackError,
+)
 from ansible_collections.steady.rollback.plugins.modules import run as run_module
 from ansible_collections.steady.rollback.plugins.modules import run_info
 from ansible_collections.steady.rollback.plugins.plugin_utils import controller, variables_check
@@ -107,10 +111,17 @@ class Simulation:
         """The files on the anchor."""
         return Store(str(self.home / "anchor"), "toy")
 
-    def operate(self, mode: str = "run", *, kill: int = 0, fail: str = "", who: str = "anna", **args: Any) -> str:
-        """One command of an operator in a process of its own; returns its end: an outcome, an error's code, killed.
+    def operate(self, mode: str = "run", **how: Any) -> str:
+        """One command of an operator in a process of its own; returns its end: an outcome, an error's code, killed."""
+        return self.ended(*self.begin(mode, **how))
 
-        ``kill`` is the number of the disk write at which the process is killed, 0 for none.
+    def begin(
+        self, mode: str, *, kill: int = 0, fail: str = "", gate: str = "", who: str = "anna", **args: Any
+    ) -> tuple[int, int]:
+        """Start an operator's process; returns what ``ended`` takes.
+
+        ``kill`` is the number of the disk write at which the process is killed, 0 for none; after the
+        step ``gate`` a gate stays closed.
         """
         mine, theirs = os.pipe()
         child = os.fork()
@@ -121,18 +132,23 @@ class Simulation:
                 controller.holder = lambda: {"user": who, "host": f"host-of-{who}", "pid": os.getpid()}
                 controller.socket.gethostname = lambda: f"host-of-{who}"
                 _arm(kill)
-                end = self._drive(mode, fail, args)
+                end = self._drive(mode, fail, gate, args)
             except BaseException as error:  # the parent asserts on it
                 end = f"crashed: {error!r}"
             os.write(theirs, end.encode())
             os._exit(0)
         os.close(theirs)
+        return child, mine
+
+    @staticmethod
+    def ended(child: int, mine: int) -> str:
+        """How an operator's process ended."""
         with os.fdopen(mine, "rb") as pipe:
             end = pipe.read().decode() or "killed"
         os.waitpid(child, 0)
         return end
 
-    def _drive(self, mode: str, fail: str, args: dict[str, Any]) -> str:
+    def _drive(self, mode: str, fail: str, gate: str, args: dict[str, Any]) -> str:
         variables: dict[str, Any] = {
             "groups": GROUPS,
             "hostvars": {"edge1": {}, "db1": {}},
@@ -141,7 +157,7 @@ class Simulation:
         asked = {"mode": mode, "strategy": "toy", "steps": STEPS, "environment": "toy", "restore_point": "", "run": ""}
         asked.update(root=str(self.home / "anchor"), reason="", confirm="toy", confirmation="toy", take_over="")
         try:
-            planned = here(plan_action).work({**asked, "after": "", **args}, variables)
+            planned = here(plan_action).work({**asked, "after": "", "ladder": "", **args}, variables)
             base = {"root": asked["root"], "planned": planned}
             opened = here(run_action).work({**base, "state": "opened"}, variables)
         except RollbackError as error:
@@ -152,6 +168,8 @@ class Simulation:
                 if step["name"] == fail:
                     raise CommandFailed("It is stuck.")
                 self._act(step)
+                if step["name"] == gate:
+                    raise GateFailed("The gate is closed.")
                 for host in step["hosts"]:
                     variables["hostvars"][host][f"__{step['component']}_effect"] = {"changed": True}
             ended = here(run_action).work({**base, "state": "closed", "opened": opened}, variables)
@@ -161,7 +179,7 @@ class Simulation:
                 ended = here(run_action).work({**base, "state": "failed", "opened": opened}, variables)
             except RollbackError as second:
                 return second.code
-            return str(ended["code"])
+            return str(ended.get("code", "climbs"))
         return str(ended["outcome"])
 
     def _act(self, step: dict[str, Any]) -> None:

@@ -6,10 +6,17 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from ansible_collections.steady.rollback.plugins.module_utils.anchor import session
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from unit.action.simulation import NEW, OLD, STEPS, Simulation
+
+
+@pytest.fixture
+def sim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulation:
+    return Simulation(tmp_path, monkeypatch)
+
 
 KILL = st.one_of(st.just(0), st.integers(1, 45))
 WHO = st.sampled_from(["anna", "ben"])
@@ -73,3 +80,55 @@ Operators.TestCase.settings = settings(
     max_examples=8, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestOperators = Operators.TestCase
+
+
+def test_of_two_operators_at_once_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for attempt in range(10):
+        (tmp_path / str(attempt)).mkdir()
+        sim = Simulation(tmp_path / str(attempt), monkeypatch)
+        both = [sim.begin("run", who=who) for who in ("anna", "ben")]
+        ends = sorted(sim.ended(*each) for each in both)
+        assert ends in (["completed", "lock-held"], ["completed", "plan-stale"], ["completed", "run-unfinished"])
+        assert sim.world == OLD
+        assert len(sim.store.runs()) == 1
+
+
+def test_runs_are_undone_newest_first(sim: Simulation) -> None:
+    for _run in range(2):
+        assert sim.operate() == "completed"
+    first, second = sim.store.runs()
+    assert sim.operate("undo", run=first) == "undo-not-newest"
+    assert sim.operate("undo") == "undone"
+    assert session.look(sim.store, "", "")["in_force"] == [first]
+    assert sim.operate("undo", run=first) == "undone"
+    assert session.look(sim.store, "", "")["in_force"] == []
+    assert second not in session.look(sim.store, "", "")["in_force"]
+
+
+def test_an_unfinished_undo_is_finished_not_undone(sim: Simulation) -> None:
+    assert sim.operate(fail="door.open") == "command-failed"
+    assert sim.operate("undo", fail="door.open") == "command-failed"
+    assert sim.operate("undo") == "undo-unfinished"
+    assert sim.operate("resume") == "undone"
+    assert sim.world == NEW
+    assert sim.operate("undo") == "redo-half"
+
+
+def test_the_ladder_climbs_when_a_gate_stays_closed_and_is_undone_as_one(sim: Simulation) -> None:
+    rung = {"strategy": "code", "steps": ["door.close", "door.open", "door.close"], "ladder": "full"}
+    assert sim.operate(**rung, gate="door.open", confirm="") == "confirm-missing"
+    assert sim.operate(**rung, gate="door.open") == "climbs"
+    (first,) = sim.store.runs()
+    assert sim.operate(strategy="full", ladder="full", after=first) == "completed"
+    assert sim.world == OLD
+    assert sim.store.plan(sim.store.runs()[1])["run"]["change"] == first
+    assert sim.operate("undo") == "undone"
+    assert sim.world == NEW
+    assert session.look(sim.store, "", "")["in_force"] == []
+
+
+def test_the_ladder_climbs_for_a_gate_only(sim: Simulation) -> None:
+    assert sim.operate(strategy="code", ladder="full", fail="door.open") == "command-failed"
+    assert sim.operate(strategy="code", ladder="cellar") == "rung-unknown"
+    assert sim.operate("undo") == "undone"
+    assert sim.operate(strategy="full", ladder="full", gate="door.open") == "gate-failed"

@@ -124,9 +124,9 @@ def test_undo_takes_back_exactly_what_may_have_happened_in_reverse(begun: int) -
     started = [step for step in of.steps if step.n <= begun and step.inverse]
     if not started:
         with pytest.raises(PlanRefused, match="There is nothing to undo"):
-            plan.undo(of, set(range(1, begun + 1)), KNOWN, "point")
+            plan.undo(of.steps[:begun], KNOWN, "point")
         return
-    back = plan.undo(of, set(range(1, begun + 1)), KNOWN, "point")
+    back = plan.undo(of.steps[:begun], KNOWN, "point")
     assert list(dict.fromkeys(step.name for step in back.steps)) == list(
         dict.fromkeys(step.inverse for step in reversed(started))
     )
@@ -137,22 +137,20 @@ def test_undo_takes_back_exactly_what_may_have_happened_in_reverse(begun: int) -
 
 def test_undoing_the_undo_does_the_same_things_again() -> None:
     of = built()
-    everything = set(range(1, len(of.steps) + 1))
-    back = plan.undo(of, everything, KNOWN, "point")
-    again = plan.undo(back, everything, KNOWN, "point")
+    back = plan.undo(of.steps, KNOWN, "point")
+    again = plan.undo(back.steps, KNOWN, "point")
     acting = [step.name for step in of.steps if step.inverse]
     assert list(dict.fromkeys(step.name for step in again.steps)) == list(dict.fromkeys(acting))
 
 
 def test_services_are_reloaded_after_what_they_are_to_see_in_both_directions() -> None:
     of = built(["door.close", "data.swap", "web.reload", "door.open"])
-    everything = set(range(1, len(of.steps) + 1))
-    back = plan.undo(of, everything, KNOWN, "point")
+    back = plan.undo(of.steps, KNOWN, "point")
     assert names(back) == ["door.close", "data.swap_back", "web.reload", "door.open"]
     assert [step.hosts[0] for step in back.steps if step.verb == "reload"] == HOSTS["web"]
-    again = plan.undo(back, set(range(1, len(back.steps) + 1)), KNOWN, "point")
+    again = plan.undo(back.steps, KNOWN, "point")
     assert names(again) == ["door.close", "data.swap", "web.reload", "door.open"]
-    assert names(plan.undo(built(["web.reload", "data.swap"]), {1, 2, 3, 4}, KNOWN, "point")) == [
+    assert names(plan.undo(built(["web.reload", "data.swap"]).steps, KNOWN, "point")) == [
         "data.swap_back",
         "web.reload",
     ]
@@ -160,3 +158,12 @@ def test_services_are_reloaded_after_what_they_are_to_see_in_both_directions() -
 
 def test_budgets_add_up() -> None:
     assert plan.budget([replace(step, budget=7) for step in built().steps]) == 7 * len(built().steps)
+
+
+def test_the_rungs_of_a_ladder_are_undone_as_one() -> None:
+    first, second = built(["door.close", "web.stop", "door.open"]), built(["door.close", "data.swap", "door.open"])
+    everything = {step.n for step in first.steps}
+    folded = plan.fold([(first, everything), (second, {1, 2, 3})])
+    assert [step.name for step in folded] == ["web.stop", "door.open", "data.prepare", "door.close", "data.swap"]
+    assert next(step.name for step in plan.undo(folded, KNOWN, "point").steps) == "data.swap_back"
+    assert plan.fold([(first, everything)]) == first.steps
