@@ -56,7 +56,7 @@ def pytest(group: str, arguments: str) -> Check:
 CHECKS = [
     Check("lint", "style", "ruff check ."),
     Check("lint", "format", "ruff format --check ."),
-    Check("lint", "types", f"mypy -p {PLUGINS}"),
+    Check("lint", "types", f"mypy -p {PLUGINS} -p sandbox"),
     Check("lint", "types of the scripts", "mypy scripts"),
     Check("lint", "contracts", "env PYTHONPATH=. lint-imports --config ../pyproject.toml", "collections"),
     Check("lint", "spelling", "codespell"),
@@ -67,7 +67,8 @@ CHECKS = [
     Check("lint", "documents", "antsibull-docs lint-collection-docs --plugin-docs ."),
     Check("lint", "generated", "python scripts/docs.py --check"),
     pytest("unit", "tests/unit -q -n 2"),
-    pytest("integration", "tests/integration -q --durations=5"),
+    # A file stays with one worker: its services are started once.
+    pytest("integration", "tests/integration -q -n 2 --dist loadfile --durations=5"),
     Check("sanity", "sanity", "scripts/sanity"),
     *(
         Check("molecule", scenario.parent.name, f"scripts/molecule {scenario.parent.name}")

@@ -4,6 +4,7 @@
 
 - ``roles/*/README.md``: the table of variables, from ``meta/argument_specs.yml``, between two marker lines
 - ``docs/modules.md``: every module with its first sentence
+- ``docs/errors.md``: every error code, from the parts in ``docs/errors.d``
 
 Usage: scripts/docs.py [--check]    (--check writes nothing and fails when a file is stale)
 """
@@ -11,6 +12,7 @@ Usage: scripts/docs.py [--check]    (--check writes nothing and fails when a fil
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -85,9 +87,17 @@ def modules_page(root: Path) -> str:
     return "\n".join([head, "| module | what it does |", "|---|---|", *rows]) + "\n"
 
 
+def errors_page(root: Path) -> str:
+    """Every error code in the order of the alphabet; each room explains its own in ``docs/errors.d/<room>.md``."""
+    parts = "\n".join(path.read_text(encoding="utf-8") for path in sorted((root / "docs" / "errors.d").glob("*.md")))
+    sections = sorted(part.strip() for part in re.split(r"^## ", parts, flags=re.MULTILINE)[1:])
+    head = "# Errors\n\nEvery error carries a code. This page says what each means and what to do.\n"
+    return "\n".join([head, *(f"## {section}\n" for section in sections)])
+
+
 def pages(root: Path) -> dict[Path, str]:
     """Every file that holds generated text, with the content that it should have."""
-    written = {root / "docs" / "modules.md": modules_page(root)}
+    written = {root / "docs" / "modules.md": modules_page(root), root / "docs" / "errors.md": errors_page(root)}
     for specs in sorted(root.glob("roles/*/meta/argument_specs.yml")):
         role = specs.parent.parent
         written[role / "README.md"] = readme(role)

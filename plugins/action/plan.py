@@ -96,6 +96,13 @@ def _undone(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalo
     rungs = [*look["rungs"], {"plan": look["plan"], "records": look["records"]}]
     begun = plan.fold([(plan.load(each["plan"]["plan"]), journal.begun_steps(each["records"])) for each in rungs])
     back = plan.undo(begun, known, canonical.digest(point))
+    if run["strategy"] != "undo" and run["id"] not in look["in_force"]:
+        raise PlanRefused(
+            f"Run {run['id']} has been undone already.",
+            hint="To do it again, undo the run that has undone it, or start a new one.",
+            next="ansible-playbook status.yml",
+            code="already-undone",
+        )
     name = canonical.run_id(look["now"])
     # Undoing an undo changes the same things again: what is kept bears the name of the first run.
     fresh: dict[str, Any] = {"id": name, "strategy": "undo", "reason": f"undo {run['id']}", "undoes": run["id"]}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.steady.rollback.plugins.module_utils.core import plan
@@ -48,9 +49,18 @@ class EngineAction(ActionBase):
 
     def anchor(self, module: str, args: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """Run a module of this collection on the anchor, to which the task is delegated."""
-        result: dict[str, Any] = self._execute_module(
-            module_name=f"steady.rollback.{module}", module_args=dict(args), task_vars=variables
-        )
+        try:
+            result: dict[str, Any] = self._execute_module(
+                module_name=f"steady.rollback.{module}", module_args=dict(args), task_vars=variables
+            )
+        except AnsibleConnectionFailure as error:
+            raise Refused(
+                f"The anchor host does not answer: {' '.join(str(error).split())}",
+                hint="Nothing is changed that cannot be recorded there. What had begun stands in its journal: look "
+                "when it is back, or on a new anchor after fetch.yml.",
+                next="ansible-playbook status.yml",
+                code="anchor-unreachable",
+            ) from error
         if result.get("failed") or result.get("unreachable"):
             code = str(result.get("code", "anchor-failed"))
             text = str(

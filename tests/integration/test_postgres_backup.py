@@ -253,24 +253,43 @@ def test_a_snapshot_that_is_killed_leaves_no_fence(product: Cluster) -> None:
     assert kept["tables"]["public.conversation"] == 201
 
 
+STALLED = """
+import json, sys, time
+from ansible_collections.steady.rollback.plugins.module_utils.databases import backup
+from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres import Server
+from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
+
+class Stalled(Bucket):
+    def _ask(self, what, key, **options):
+        if what == "complete_multipart_upload":
+            print("all parts are sent", flush=True)
+            time.sleep(60)
+        return super()._ask(what, key, **options)
+
+given = json.loads(sys.stdin.read())
+backup.take(Server(**given["server"]), Stalled(given["s3"]), backup.Order(**given["order"]), dry_run=False)
+"""
+
+
 def test_a_backup_that_is_killed_is_made_again(product: Cluster, bucket: Bucket, s3: dict[str, Any]) -> None:
-    more = "INSERT INTO message (conversation_id, body) SELECT 1, repeat(n::text, 99) FROM generate_series(1, 20000) n"
-    product.run("wabot", more)
-    worker = start(BACKUP, {"server": asdict(product.server), "s3": s3, "order": asdict(order())})
-    with product.connect() as watching:
-        query = b"SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY public.message%'"
-        wait_for(lambda: worker.poll() is not None or watching.execute(query).fetchone())
+    worker = start(STALLED, {"server": asdict(product.server), "s3": s3, "order": asdict(order())})
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == "all parts are sent\n"
     worker.kill()
     worker.wait()
-    assert backup.note_of(order().key) not in bucket.keys("")
+    client = s3_client(s3)
+    assert len(client.list_multipart_uploads(Bucket=s3["bucket"])["Uploads"]) == 1
+    assert bucket.keys("") == []
     facts = backup.take(product.server, bucket, order(), dry_run=False)["backup"]
-    assert facts["tables"]["public.message"] == 22000
+    assert facts["tables"] == TABLES
+    assert not client.list_multipart_uploads(Bucket=s3["bucket"]).get("Uploads")
 
 
 def start(program: str, given: dict[str, Any]) -> subprocess.Popen[str]:
     """Run ``program`` in a process of its own, to be killed."""
     env = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
-    worker = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, env=env, text=True)
+    pipe = subprocess.PIPE
+    worker = subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, env=env, text=True)
     assert worker.stdin is not None
     worker.stdin.write(json.dumps(given))
     worker.stdin.close()

@@ -22,7 +22,7 @@ NOW = time.time()
 
 def name_at(age: float) -> str:
     """The id of a run or restore point that began so many seconds ago."""
-    return canonical.run_id(NOW - age, "4f2a")
+    return canonical.run_id(NOW - age)
 
 
 OLD, YOUNG = name_at(9 * DAY), name_at(60)

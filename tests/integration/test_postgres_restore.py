@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -248,23 +247,6 @@ def test_an_extension_of_a_superuser_is_left_out_or_waits_in_a_template(product:
     product.run("postgres", "ALTER DATABASE ready IS_TEMPLATE false")
 
 
-def test_an_attempt_that_still_works_is_ended(product: Cluster, bucket: Bucket, s3: dict[str, Any]) -> None:
-    """The controller was killed, its module on the database host was not."""
-    more = "INSERT INTO message (conversation_id, body) SELECT 1, repeat(n::text, 20) FROM generate_series(1, 40000) n"
-    product.run("wabot", more)
-    facts = captured(product, bucket)
-    orphan = start_worker(product, s3, order(facts))
-    side = names.good("wabot", CHANGE)
-    with product.connect() as watching:
-        query = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{side}' AND query LIKE 'COPY public.message%'"
-        wait_for(lambda: orphan.poll() is not None or watching.execute(query.encode()).fetchone())
-    done = restore.prepare(product.server, bucket, order(facts), dry_run=False)
-    assert orphan.wait(30) != 0
-    assert done["tables"] == facts["tables"]
-    with product.connect() as connection:
-        assert beside.look(connection, side)["mark"]["complete"]
-
-
 def test_a_strangers_database_is_left_alone(product: Cluster, bucket: Bucket) -> None:
     facts = captured(product, bucket)
     side = product.create(names.good("wabot", CHANGE))
@@ -284,53 +266,95 @@ def test_other_rows_than_the_restore_point_says_are_refused(product: Cluster, bu
 
 
 WORKER = """
-import json, sys
+import json, sys, time
 from ansible_collections.steady.rollback.plugins.module_utils.databases import restore, source
 from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres import Server
 from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
+
+class Pausing(Bucket):
+    def read(self, key):
+        data = b"".join(super().read(key))
+        cut = int(len(data) * (1 if key.endswith(".json") else given["share"]))
+        if cut:
+            yield data[:cut]
+        if cut < len(data):
+            print("pausing", flush=True)
+            time.sleep(given["seconds"])
+            yield data[cut:]
+
 given = json.loads(sys.stdin.read())
 order = restore.Order(**{**given["order"], "place": source.Place(**given["order"]["place"])})
-restore.prepare(Server(**given["server"]), Bucket(given["s3"]), order, dry_run=False)
+restore.prepare(Server(**given["server"]), Pausing(given["s3"]), order, dry_run=False)
+"""
+# A second in which an index is being built.
+NAP = """
+SET ROLE wabot;
+CREATE FUNCTION nap(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN n; END $$;
+CREATE TABLE sleepy AS SELECT n FROM generate_series(1, 20) n;
+CREATE INDEX sleepy_nap ON sleepy (nap(n));
 """
 
 
-def start_worker(cluster: Cluster, s3: dict[str, Any], wanted: restore.Order) -> subprocess.Popen[bytes]:
-    """A restore in a process of its own, to be killed."""
-    path = os.pathsep.join([str(ROOT / "collections")])
-    worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}
-    )
+def start_worker(
+    cluster: Cluster, s3: dict[str, Any], wanted: restore.Order, *, share: float = 1, seconds: float = 60
+) -> subprocess.Popen[bytes]:
+    """A restore in a process of its own, which pauses after a share of the archive and says so."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
+    pipe = subprocess.PIPE
+    worker = subprocess.Popen([sys.executable, "-c", WORKER], stdin=pipe, stdout=pipe, stderr=pipe, env=env)
     assert worker.stdin is not None
-    worker.stdin.write(json.dumps({"order": asdict(wanted), "server": asdict(cluster.server), "s3": s3}).encode())
+    given = {"order": asdict(wanted), "server": asdict(cluster.server), "s3": s3, "share": share, "seconds": seconds}
+    worker.stdin.write(json.dumps(given).encode())
     worker.stdin.close()
+    worker.stdin = None  # communicate() would flush it
     return worker
 
 
-@pytest.mark.parametrize(("jobs", "moment"), [(1, "made"), (1, "filling"), (2, "indexing")])
+def until_it_pauses(worker: subprocess.Popen[bytes]) -> None:
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == b"pausing\n"
+
+
+# Nothing read yet, half a database, half a file in the spool; and all read, an index being built.
+@pytest.mark.parametrize(("jobs", "share"), [(1, 0.0), (1, 0.5), (2, 0.5), (1, 1.0), (2, 1.0)])
 def test_killed_in_the_middle_then_run_again(
-    product: Cluster, bucket: Bucket, s3: dict[str, Any], tmp_path: Path, moment: str, jobs: int
+    product: Cluster, bucket: Bucket, s3: dict[str, Any], tmp_path: Path, jobs: int, share: float
 ) -> None:
-    more = "INSERT INTO message (conversation_id, body) SELECT 1, repeat(n::text, 20) FROM generate_series(1, 20000) n"
-    product.run("wabot", more)
+    if share == 1:
+        product.run("wabot", NAP)
     facts = captured(product, bucket)
     wanted = order(facts, jobs=jobs, spool=str(tmp_path))
-    worker = start_worker(product, s3, wanted)
-    side = names.good("wabot", CHANGE)
-    seen = {
-        "made": f"SELECT 1 FROM pg_database WHERE datname = '{side}'",
-        "filling": f"SELECT 1 FROM pg_stat_activity WHERE datname = '{side}' AND query LIKE 'COPY public.message%'",
-        "indexing": f"SELECT 1 FROM pg_stat_activity WHERE datname = '{side}' AND query ~ '^(CREATE IND|ALTER TAB)'",
-    }[moment]
-    with product.connect() as watching:
-        wait_for(lambda: worker.poll() is not None or watching.execute(seen.encode()).fetchone())
-    worker.send_signal(signal.SIGKILL)
-    worker.wait()
-    done = restore.prepare(product.server, bucket, wanted, dry_run=False)
-    assert done["database"] == side
-    assert {"tables": facts["tables"]}.items() <= done.items() or done["source"] == "ready"
-    assert list(tmp_path.iterdir()) == []
+    worker = start_worker(product, s3, wanted, share=share)
+    if share < 1:
+        until_it_pauses(worker)
+    else:
+        query = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX sleepy%' AND state = 'active'"
+        with product.connect() as watching:
+            wait_for(lambda: watching.execute(query.encode()).fetchone())
+    worker.kill()
+    worker.communicate()
     with product.connect() as connection:
-        assert beside.look(connection, side)["mark"]["complete"]
+        assert beside.look(connection, wanted.side)["mark"] == {"rollback": CHANGE, "complete": False}
+    assert len(list(tmp_path.iterdir())) == jobs - 1
+    done = restore.prepare(product.server, bucket, wanted, dry_run=False)
+    assert (done["source"], done["tables"]) == ("backup", facts["tables"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_attempt_that_still_works_is_ended(product: Cluster, bucket: Bucket, s3: dict[str, Any]) -> None:
+    """The controller was killed, its module on the database host was not."""
+    facts = captured(product, bucket)
+    orphan = start_worker(product, s3, order(facts), share=0.5, seconds=2)
+    until_it_pauses(orphan)
+    done = restore.prepare(product.server, bucket, order(facts), dry_run=False)
+    assert (done["source"], done["tables"]) == ("backup", facts["tables"])
+    # It wakes up, finds its sessions gone, and cannot harm what was made since.
+    _, said = orphan.communicate(timeout=30)
+    assert orphan.returncode != 0
+    assert b"pg_restore ended with 1" in said
+    with product.connect() as connection:
+        assert beside.look(connection, order(facts).side)["mark"]["complete"]
+    assert product.run(done["database"], "SELECT count(*) FROM message") == [(2000,)]
 
 
 def test_the_object_store_dies_in_the_middle(product: Cluster, bucket: Bucket, s3: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from integration.test_engine import GO, World
+from integration.engine_fixtures import GO, World
 
 
 @pytest.fixture

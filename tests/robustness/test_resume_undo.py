@@ -35,9 +35,9 @@ def broken(product: Product) -> Product:
     return product
 
 
-def intents(run: Path) -> list[str]:
-    """The steps of a run whose intent is written, in order."""
-    return [record["step"] for record in playbooks.journal(run) if record["kind"] == "intent"]
+def intents(run: Path) -> dict[int, str]:
+    """{number: step} of a run's steps whose intent is written; a resumed step has two."""
+    return {record["n"]: record["step"] for record in playbooks.journal(run) if record["kind"] == "intent"}
 
 
 def killed(product: Product, book: str, step: int, **variables: str) -> str:
@@ -53,9 +53,9 @@ def killed(product: Product, book: str, step: int, **variables: str) -> str:
     try:
         while process.poll() is None:
             fresh = [run for run in playbooks.runs(product.box) if run.name not in known]
-            names = intents(fresh[-1]) if fresh else []
-            if len(names) >= step:
-                return names[step - 1]
+            begun = intents(fresh[-1]) if fresh else {}
+            if step in begun:
+                return begun[step]
             time.sleep(0.01)
         assert process.returncode == 0, process.stdout.read() if process.stdout else ""
         return ""

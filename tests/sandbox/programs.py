@@ -148,7 +148,8 @@ def _section(sandbox: Sandbox, name: str, command: list[str], autostart: bool, s
         # A worker ends its running jobs before it goes.
         "stopwaitsecs": 60,
         "killasgroup": "true",
-        "startsecs": 0 if name in SERVICES or name == DATABASE else 1,
+        # Whether a program stays up is for whoever starts it to see.
+        "startsecs": 0,
         "redirect_stderr": "true",
         "stdout_logfile": sandbox.directory / "log" / f"{name}.log",
         "environment": environment,

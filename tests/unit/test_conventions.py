@@ -50,7 +50,7 @@ GOOD = {
         class Stuck(Exception):
             code = "door-stuck"
         """,
-    "docs/errors.md": "# Errors\n\n## door-stuck\n\nOil it.\n",
+    "docs/errors.d/doors.md": "## door-stuck\n\nOil it.\n",
     "playbooks/open_door.yml": """\
         - name: Open
           hosts: all

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 def key_of(line: str) -> str:
     """The name that a line assigns to; empty for a comment or anything else."""
-    name, equals, _ = line.strip().partition("=")
+    name, equals, _value = line.strip().partition("=")
     return name.removeprefix("export ").strip() if equals and not name.startswith(("#", ";")) else ""
 
 

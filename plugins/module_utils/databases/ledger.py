@@ -8,6 +8,7 @@ goes wrong here is said and never stops a run: the service is back, and the kept
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import re
@@ -49,7 +50,10 @@ class Order:
 
 @dataclass
 class Lost:
-    """One table: rows only in the kept database, rows that differ, rows only in the restored one."""
+    """One table: rows only in the kept database, rows that differ, rows only in the restored one.
+
+    ``written`` says that the file is another than before.
+    """
 
     kept: int
     now: int
@@ -61,6 +65,7 @@ class Lost:
     file: str = ""
     sha256: str = ""
     rows: int = 0
+    written: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def _account(server: Server, order: Order, dry_run: bool) -> dict[str, Any]:
     lost = {key: sum(getattr(table, key) for table in tables.values()) for key in ("missing", "changed", "in_window")}
     listed = {quoted: _told(table, order.then.get(quoted)) for quoted, table in sorted(tables.items())}
     recovery = "partial" if reasons else "possible"
-    written = any(table.file for table in tables.values())
+    written = any(table.written for table in tables.values())
     return {"changed": written, **facts, "tables": listed, "lost": lost, "recovery": recovery, "reasons": reasons}
 
 
@@ -143,7 +148,7 @@ def _table(
         for row in difference.merge(mine, theirs):
             take.row(row)
         take.batch()
-    table.file, table.sha256 = sheet.file, sheet.sha256
+    table.file, table.sha256, table.written = sheet.file, sheet.sha256, sheet.written
     if not table.missing and not table.changed:
         return None, ""
     return table, "" if sheet.room else f"the file ends at {order.limit} bytes"
@@ -154,7 +159,7 @@ class Sheet:
 
     def __init__(self, directory: Path, quoted: str, limit: int) -> None:
         self.path, self.limit, self.size = files.private_directory(directory) / f"{_safe(quoted)}.csv", limit, 0
-        self.file, self.sha256, self._hash = "", "", hashlib.sha256()
+        self.file, self.sha256, self.written, self._hash = "", "", False, hashlib.sha256()
 
     @property
     def room(self) -> bool:
@@ -179,6 +184,7 @@ class Sheet:
         if failed or not self.size:
             self._part.unlink()
         else:
+            self.written = not (self.path.exists() and filecmp.cmp(self._part, self.path, shallow=False))
             self._part.replace(self.path)
             self.file, self.sha256 = str(self.path), self._hash.hexdigest()
 
@@ -235,7 +241,8 @@ def _window(since: str, replaced: str) -> dict[str, Any]:
 
 def _told(table: Lost, then: int | None) -> dict[str, Any]:
     """As the module returns it."""
-    return {**({"then": then} if then is not None else {}), **vars(table)}
+    told = {name: value for name, value in vars(table).items() if name != "written"}
+    return {**({"then": then} if then is not None else {}), **told}
 
 
 def _safe(quoted: str) -> str:

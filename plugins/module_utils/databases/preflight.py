@@ -133,7 +133,7 @@ class View:
         with self.server.connect(MAINTENANCE) as connection:
             yield from settings.forbidden(connection, self.order.place.database)
             for each in sessions.hindrances(connection, [self.order.place.database]):
-                what, _, way_out = each.partition(": ")
+                what, _colon, way_out = each.partition(": ")
                 yield checks.fail("database", f"it cannot be renamed because of {what}", way_out, "database-bound")
 
     def transactions(self) -> Iterator[checks.Check]:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..core.errors import NotEffective, RollbackError
 from ..drivers import package
@@ -66,9 +66,8 @@ def prepare(server: Server, bucket: Bucket | None, order: Order, dry_run: bool) 
                 return _finished(server, connection, order, order.snapshot, "snapshot")
         source.refuse(source.look(server, bucket, order.backup, order.place))
         beside.drop_unfinished(server, connection, order.side)
-        assert bucket is not None  # noqa: S101  (source.refuse has seen to that)
         try:
-            _restore(server, connection, bucket, order)
+            _restore(server, connection, cast(Bucket, bucket), order)  # source.refuse has seen to that
             return _finished(server, connection, order, order.backup, "backup")
         except (RollbackError, package("psycopg", "python3-psycopg").Error):
             # A half-filled database is of no use, and the disk may be full because of it.

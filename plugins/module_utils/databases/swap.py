@@ -202,5 +202,5 @@ def _mark(way: Exchange, incoming: Mapping[str, Any]) -> dict[str, Any]:
     kept = {"run": way.terms.run, "live": int(incoming["oid"]), **times}
     mine = {key: value for key, value in incoming["mark"].items() if key != "kept"}
     if "restored" in mine:
-        return {**mine["restored"], "kept": kept}
+        return {"rollback": way.terms.change, **mine["restored"], "kept": kept}
     return {"rollback": way.terms.change, "restored": mine, "kept": kept}

@@ -54,7 +54,7 @@ class CeleryApp:
     def ask(self, do: str, **args: Any) -> Any:
         """The agent's answer to one question. Raises CommandFailed when there is none within the project's timeout."""
         # Both are pipes, see __enter__.
-        questions, answers = cast("IO[str]", self.process.stdin), cast("IO[str]", self.process.stdout)
+        questions, answers = cast(IO[str], self.process.stdin), cast(IO[str], self.process.stdout)
         clock = threading.Timer(self.project.timeout, self.process.kill)
         clock.start()
         try:

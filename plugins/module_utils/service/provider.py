@@ -36,24 +36,18 @@ class Provider(Protocol):
 
     def state(self, unit: Unit) -> State:
         """How the unit is. Raises BadInput when there is no such unit."""
-        ...
 
     def processes(self, unit: Unit) -> frozenset[Process]:
         """Every process that belongs to the unit now."""
-        ...
 
     def stop(self, unit: Unit) -> None:
         """Ask it to end gracefully."""
-        ...
 
     def start(self, unit: Unit) -> None:
         """Ask it to start."""
-        ...
 
     def reload(self, unit: Unit) -> None:
         """Ask it to replace its workers without closing its sockets."""
-        ...
 
     def log(self, unit: Unit) -> str:
         """The end of what it wrote, for a message."""
-        ...
