@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CONFIRMED = {"confirm": playbooks.ENVIRONMENT, "reason": "killed"}
 # From here the run is taken back instead: before, between and after everything that the users notice.
-TAKEN_BACK = ("maintenance.enable", "queue.drain", "service.stop", "postgres.swap", "release.switch", "gate.soak")
+TAKEN_BACK = ("maintenance.enable", "service.stop", "postgres.swap", "release.switch")
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ def overlay(sandbox: Sandbox) -> str:
     edge = sandbox.home("edge1")
     hosts["edge1"]["wabot_upstream_file"] = str(edge / "upstream.conf")
     hosts["edge1"]["wabot_nginx_test"] = [program("nginx"), "-t", "-c", str(edge / "nginx.conf"), "-e", "stderr"]
+    hosts["db1"]["postgres_data_directory"] = str(sandbox.home("db1") / "data")
     logs = {"db": sandbox.directory / "log" / "db1-postgres.log", "edge": sandbox.home("edge1") / "log" / "*.log"}
     for host, group in (("db1", "db"), ("edge1", "edge")):
         hosts[host]["evidence_logs"] = [str(logs[group])]
