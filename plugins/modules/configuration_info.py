@@ -22,6 +22,10 @@ options:
     description: What the module C(configuration) kept in the restore point for this host.
     type: dict
     default: {}
+  switches:
+    description: Whether another release will be live when it is put back. Then the present one may be broken.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -46,11 +50,17 @@ from ansible_collections.steady.rollback.plugins.module_utils.config import snap
 
 def do(call: entry.Call) -> entry.Outcome:
     of = snapshot.Configuration.of(call.params)
-    found = looks.rows("configuration", lambda: snapshot.preflight(of, call.params["captured"]))
+    found = looks.rows(
+        "configuration", lambda: snapshot.preflight(of, call.params["captured"], call.params["switches"])
+    )
     return entry.Outcome(False, {"rows": found})
 
 
-SPEC = {**snapshot.CONFIGURATION_OPTIONS, "captured": {"type": "dict", "default": {}}}
+SPEC = {
+    **snapshot.CONFIGURATION_OPTIONS,
+    "captured": {"type": "dict", "default": {}},
+    "switches": {"type": "bool", "default": False},
+}
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import json
 import stat
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,19 @@ def test_a_command_that_does_not_take_hold_is_noticed(configured: Cluster, relea
         flags.disable(of, ["harmonization"], CHANGE, False)
     assert [row.level for row in flags.preflight(made(tmp_path, release), [])] == ["ok"]
     assert json.loads(of.record(CHANGE).read_text())["1"] == {"enable_message_harmonization": True}
+
+
+def test_a_release_that_cannot_start_does_not_keep_its_rollback_from_beginning(
+    configured: Cluster, release: Project, tmp_path: Path
+) -> None:
+    captured = snapshot.capture(configuration(tmp_path, release), False)
+    (tmp_path / "env").write_text("MODE=bad\nDB_PASSWORD=first\n")
+    broken = configuration(tmp_path, replace(release, directory=str(tmp_path)))
+    ok, missed = snapshot.preflight(broken, captured, True)
+    assert (ok.level, missed.level, missed.code) == ("ok", "warn", "django-unusable")
+    assert "MODE" in ok.found
+    with pytest.raises(CommandFailed) as caught:
+        snapshot.preflight(broken, captured, False)
+    # A person reads this: not the text of the question.
+    assert len(caught.value.message) < 300
+    assert len(caught.value.next) < 300

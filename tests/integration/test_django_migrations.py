@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import (
+    CommandFailed,
     NotEffective,
     TargetMissing,
     TargetRefused,
@@ -196,6 +197,14 @@ def test_only_a_restore_brings_v2_back(wabot: Wabot) -> None:
     assert migrations(wabot, "v2").preflight(**swap)[1].code == "schema-not-of-target"
     assert migrations(wabot, "v1").preflight(**{**swap, "captured": {**applied, "bot": ["0009_x"]}})[1].level == "fail"
     assert len(migrations(wabot, "v2").preflight(**{**PLAN, "undoing": True})) == 1
+    # A release that cannot start is what one rolls back from.
+    settings = release(wabot.home, "v2") / "config" / "settings.py"
+    good = settings.read_text()
+    settings.write_text("broken =\n")
+    assert [row.level for row in migrations(wabot).preflight(**swap)] == ["warn", "ok"]
+    with pytest.raises(CommandFailed):
+        migrations(wabot).preflight(**PLAN)
+    settings.write_text(good)
     # v1 on v2's schema: an INSERT would fail, and the exact comparison says why.
     wabot.switch("v1")
     with pytest.raises(NotEffective, match="newer than the restore point"):

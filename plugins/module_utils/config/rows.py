@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.errors import CommandFailed
+from ..django_agent import ask
 from ..django_command import Project
 from . import rows_agent
 
@@ -18,30 +16,14 @@ Row = Any  # one object of dumpdata: {model, pk, fields}
 
 def read(project: Project, models: Sequence[str]) -> list[Row]:
     """All rows of ``models`` (labels such as bot.AgentConfiguration), as dumpdata spells them, ordered by key."""
-    return list(_ask(project, models, {})["after"])
+    return list(ask(project, rows_agent, "work", models=list(models)))
 
 
 def replace(project: Project, models: Sequence[str], rows: Sequence[Row]) -> None:
     """Make the rows of ``models`` exactly ``rows``, in one transaction: what came since goes."""
-    _ask(project, models, {"rows": list(rows)})
+    ask(project, rows_agent, "work", models=list(models), wanted=list(rows))
 
 
 def update(project: Project, model: str, fields: Mapping[str, Mapping[str, Any]]) -> None:
     """Set ``fields[primary key]`` of the rows that are there, in one transaction."""
-    _ask(project, [model], {"fields": {key: dict(value) for key, value in fields.items()}})
-
-
-def _ask(project: Project, models: Sequence[str], more: Mapping[str, Any]) -> dict[str, Any]:
-    text = inspect.getsource(rows_agent) + "\nmain()\n"
-    asked = json.dumps({"models": list(models), **more})
-    said = project.manage("shell", "--verbosity", "0", "--command", text, stdin=asked)
-    try:
-        answer: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
-    except (ValueError, IndexError) as error:
-        raise CommandFailed(
-            "The release did not answer with its rows.",
-            hint=project.tail(said),
-            next=project.by_hand("manage.py shell"),
-            code="rows-unreadable",
-        ) from error
-    return answer
+    ask(project, rows_agent, "work", models=[model], fields={key: dict(value) for key, value in fields.items()})

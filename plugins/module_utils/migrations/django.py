@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import canonical, checks
-from ..core.errors import NotEffective, RollbackError, TargetMissing, TargetRefused
+from ..core.errors import CommandFailed, NotEffective, RollbackError, TargetMissing, TargetRefused
 from ..django_agent import ask
 from ..django_command import PROJECT_OPTIONS, Project
 from ..kept import Kept
@@ -73,7 +73,13 @@ class Migrations:
         self, *, swaps: bool, undoing: bool, allow_down: bool, captured: dict[str, list[str]]
     ) -> list[checks.Check]:
         """Whether the schema and the target will fit. ``swaps``: the plan brings back the restore point's database."""
-        live = self.schema()
+        try:
+            live = self.schema()
+        except CommandFailed as error:
+            if not swaps:
+                raise
+            # A release that cannot start is what one rolls back from; the target answers for itself.
+            return [checks.warn("history", error.message, error.next, error.code), *self._alone(captured)]
         trouble = [*live.problems, *(f"{name} is not applied" for name in live.pending)]
         heads = ", ".join(f"{app} {' and '.join(names)}" for app, names in sorted(live.heads.items()))
         rows = [checks.ok("history", f"{len(live.applied)} applied; heads: {heads}")]
@@ -83,6 +89,15 @@ class Migrations:
             return rows
         names, where = self.target(live)
         return [*rows, self._restored(captured, live, names) if swaps else self._served(live, names, where, allow_down)]
+
+    def _alone(self, captured: dict[str, list[str]]) -> list[checks.Check]:
+        """The target and the backup, without the live release."""
+        commit = target.find(self.home, self.mirror, self.change, self.wanted).commit
+        if self.home.release(commit).problem:
+            found = "Migrations of the target are read when it is built: the live release cannot say where they are."
+            return [checks.warn("schema", found, "The verb verify compares them with the database.")]
+        names, _ = disk.of_commit(self.home, self.mirror, commit, self.project, Schema())
+        return [self._restored(captured, Schema(), names)]
 
     def _served(self, live: Schema, names: Disk, where: str, allow_down: bool) -> checks.Check:
         verdict = judge(live, names)
