@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from integration.engine_fixtures import GO, World
 
 
@@ -115,6 +116,19 @@ def test_status_and_unlock(world: World) -> None:
 def test_nothing_to_resume_is_said(world: World) -> None:
     world.play("toy.yml", *GO)
     assert "there is nothing to resume" in " ".join(world.play("resume", rc=2).split())
+
+
+def test_the_hosts_of_a_step_work_at_the_same_time(world: World) -> None:
+    path = world.tmp / "inventory.yml"
+    inventory = yaml.safe_load(path.read_text())
+    inventory["all"]["children"]["rollback_data"]["hosts"] = {"db1": {}, "edge1": {}}
+    path.write_text(yaml.safe_dump(inventory))
+    out = world.play("toy.yml", *GO)
+    # An include that differs from host to host is run for one host after the other.
+    assert (
+        "included: steady.rollback.data for edge1, db1" in out or "included: steady.rollback.data for db1, edge1" in out
+    )
+    assert world.trace("db1") == ["prepare", "swap", "verify"]
 
 
 def test_a_killed_run_is_undone_after_its_orphan_has_ended(world: World) -> None:
