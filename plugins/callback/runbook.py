@@ -74,6 +74,11 @@ class CallbackModule(Default):
         if self._verbose:
             super().v2_runner_on_ok(result)
 
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        """Nor is a part of one that worked."""
+        if self._verbose:
+            super().v2_runner_item_on_ok(result)
+
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Nor is one that did not apply."""
         if self._verbose:

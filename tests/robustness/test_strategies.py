@@ -27,6 +27,13 @@ CONFIRMED = {"confirm": playbooks.ENVIRONMENT, "reason": "test"}
 
 
 @pytest.fixture
+def on_v1(product: Product) -> Iterator[Product]:
+    """v1 is live: the code is good."""
+    yield product
+    assert product.is_as("v1") == []
+
+
+@pytest.fixture
 def on_v11(product: Product) -> Iterator[Product]:
     """v1.1 is live: bad code, the same schema."""
     product.release("v1.1")
@@ -57,27 +64,27 @@ def configuration(product: Product) -> dict[str, dict[str, Any]]:
     return found
 
 
+def test_the_configuration_goes_back_and_the_code_stays(on_v1: Product) -> None:
+    good = configuration(on_v1)
+    with psycopg.connect(**on_v1.box.postgres()) as connection:
+        connection.execute("UPDATE bot_agentconfiguration SET max_products_to_show = 99, custom_bot_greeting = ''")
+    settings = on_v1.box.home("app2") / "env"
+    kept = settings.read_text(encoding="utf-8")
+    settings.write_text(kept + "WABOT_GUESSED=1\n", encoding="utf-8")
+    bad = sandbox.fingerprint(on_v1.box.directory)
+    on_v1.play("config-rollback", **CONFIRMED)
+    assert configuration(on_v1) == good
+    assert on_v1.is_as("v1") == []
+    on_v1.play("undo")
+    assert sandbox.difference(bad, sandbox.fingerprint(on_v1.box.directory, bad["watermarks"])) == []
+    on_v1.play("undo")
+
+
 def test_features_are_switched_off_for_every_tenant(on_v11: Product) -> None:
     assert seen(on_v11, 6).failed > 0
     on_v11.play("feature-flag-rollback", **CONFIRMED)
     assert all(not tenant[name] for tenant in configuration(on_v11).values() for name in FEATURES)
     assert seen(on_v11, 6).failed == 0
-    on_v11.play("undo")
-
-
-def test_the_configuration_goes_back_and_the_code_stays(on_v11: Product) -> None:
-    good = configuration(on_v11)
-    with psycopg.connect(**on_v11.box.postgres()) as connection:
-        connection.execute("UPDATE bot_agentconfiguration SET max_products_to_show = 99, custom_bot_greeting = ''")
-    settings = on_v11.box.home("app2") / "env"
-    kept = settings.read_text(encoding="utf-8")
-    settings.write_text(kept + "WABOT_GUESSED=1\n", encoding="utf-8")
-    bad = sandbox.fingerprint(on_v11.box.directory)
-    on_v11.play("config-rollback", **CONFIRMED)
-    assert configuration(on_v11) == good
-    assert on_v11.is_as("v1.1") == []
-    on_v11.play("undo")
-    assert sandbox.difference(bad, sandbox.fingerprint(on_v11.box.directory, bad["watermarks"])) == []
     on_v11.play("undo")
 
 

@@ -77,6 +77,10 @@ class Load:
         command = [sys.executable, str(Path(__file__).resolve()), url, str(file)]
         # A session of its own: Ctrl-C is for whoever started it, and he ends it.
         self._process = subprocess.Popen(command, start_new_session=True)
+        # It listens to signals once it asks.
+        known = len(read(file))
+        while len(read(file)) == known and self._process.poll() is None:
+            time.sleep(0.05)
 
     def __enter__(self) -> Load:
         return self
