@@ -123,7 +123,7 @@ def test_the_hosts_of_a_step_work_at_the_same_time(world: World) -> None:
     inventory = yaml.safe_load(path.read_text())
     inventory["all"]["children"]["rollback_data"]["hosts"] = {"db1": {}, "edge1": {}}
     path.write_text(yaml.safe_dump(inventory))
-    out = world.play("toy.yml", *GO)
+    out = world.play("toy.yml", *GO, "-v")
     # An include that differs from host to host is run for one host after the other.
     assert (
         "included: steady.rollback.data for edge1, db1" in out or "included: steady.rollback.data for db1, edge1" in out

@@ -37,7 +37,8 @@ def stamp(now: float) -> str:
 
 def run_id(now: float) -> str:
     """The name of a run: its second and, as four hex digits, the fraction of it. Names sort by time."""
-    return f"{stamp(now)}-{int(now % 1 * 0x10000):04x}"
+    # Whole seconds only: a date rounds to microseconds, and so may name the second after.
+    return f"{stamp(int(now))}-{int(now % 1 * 0x10000):04x}"
 
 
 def duration(seconds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ansible_collections.steady.rollback.plugins.module_utils.core import canonical
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 MOMENT = st.floats(1_000_000_000, 4_000_000_000, allow_nan=False)
@@ -14,6 +14,7 @@ def test_a_run_is_named_after_its_moment() -> None:
 
 
 @given(MOMENT, MOMENT)
+@example(1_795_500_180.9999999, 1_795_500_181.0)
 def test_names_of_runs_sort_by_time(one: float, other: float) -> None:
     assert (canonical.run_id(min(one, other))) <= canonical.run_id(max(one, other))
 
