@@ -5,7 +5,7 @@
 Every check runs, even when an earlier one fails. A check that runs pytest counts its tests, any other counts as one.
 The last line is ``N passed, N failed``, and the exit code is 1 when anything failed.
 
-Usage: python3 scripts/check.py [lint|unit|integration|sanity|molecule]...
+Usage: python3 scripts/check.py [lint|unit|integration|robustness|sanity|molecule]...
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ CHECKS = [
     pytest("unit", "tests/unit -q -n 2"),
     # A file stays with one worker: its services are started once.
     pytest("integration", "tests/integration -q -n 2 --dist loadfile --durations=5"),
+    pytest("robustness", "tests/robustness -q --durations=5"),
     Check("sanity", "sanity", "scripts/sanity"),
     *(
         Check("molecule", scenario.parent.name, f"scripts/molecule {scenario.parent.name}")
