@@ -198,7 +198,8 @@ def _refuse_cut(variables: Mapping[str, Any]) -> None:
     cuts = {
         "--limit": bool(variables.get("ansible_limit")),
         "--tags": list(variables.get("ansible_run_tags", ["all"])) != ["all"],
-        "--skip-tags": bool(variables.get("ansible_skip_tags")),
+        # No task of the engine or of a role has a tag of its own, so any other word skips nothing.
+        "--skip-tags": not {"all", "always", "tagged", "untagged"}.isdisjoint(variables.get("ansible_skip_tags") or ()),
     }
     used = [name for name, given in cuts.items() if given]
     if used:

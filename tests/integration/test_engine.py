@@ -88,7 +88,7 @@ def test_preflight_refuses_with_every_row_and_changes_nothing(world: World) -> N
         (("-e", "confirm=prod/data"), "Given was 'prod/data'."),
         ((*GO, "--limit", "localhost,ctl,db1"), "--limit would cut the run"),
         ((*GO, "--tags", "always"), "--tags would cut the run"),
-        ((*GO, "--skip-tags", "x"), "--skip-tags would cut the run"),
+        ((*GO, "--skip-tags", "untagged"), "--skip-tags would cut the run"),
         ((*GO, "-e", "data_rows=many"), "data on db1: argument 'data_rows' is of type str"),
         ((*GO, "-e", "rollback_anchor=far1"), "The anchor host does not answer: "),
         ((*GO, "-e", "restore_point=p9"), "There is no restore point p9 for toy."),
