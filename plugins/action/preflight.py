@@ -22,7 +22,8 @@ class ActionModule(controller.EngineAction):
             for host, result in controller.results(variables, component, "preflight", each["hosts"]).items():
                 rows += [{**row, "component": component, "host": host} for row in result.get("rows", [])]
                 loss = result.get("loss") or loss
-        self.show(screens.preflight(rows))
+        looking = self.checking or variables.get("rollback_mode") == "preflight"
+        self.show(screens.preflight(rows, brief=not looking))
         self.show(screens.loss(loss))
         failed = [row for row in rows if row["level"] == "fail"]
         if "plan" not in args["planned"]:

@@ -86,8 +86,9 @@ class Drill:
 
     def play(self, book: str, **variables: str) -> None:
         """Type a command as an operator does; what comes after it makes no sense when it fails."""
-        shown = " ".join(f'-e {name}="{value}"' for name, value in variables.items())
-        print(f"  $ ansible-playbook {book}.yml {shown}", flush=True)
+        # What only the drill needs, its prober's file and a place for reports, is not what one types.
+        typed = [f'-e {name}="{value}"' for name, value in variables.items() if not name.startswith("rollback_")]
+        print("  $ " + " ".join(["ansible-playbook", f"{book}.yml", *typed]), flush=True)
         command = playbooks.command(self.box, book, **variables)
         code = subprocess.run(command, cwd=playbooks.ROOT, env=playbooks.environment(), check=False).returncode
         if code:

@@ -43,11 +43,20 @@ def runbook(of: Plan) -> str:
     return "\n".join(rows)
 
 
-def preflight(rows: Sequence[Mapping[str, Any]]) -> str:
-    """All findings of a preflight, the worst last, each failing one with the command that mends it."""
+def preflight(rows: Sequence[Mapping[str, Any]], *, brief: bool = False) -> str:
+    """All findings of a preflight, the worst last, each failing one with the command that mends it.
+
+    ``brief`` tells in one line what is well: at the start of a run the screen is for what is not.
+    """
     order = {"ok": 0, "warn": 1, "fail": 2}
+    well = [row for row in rows if row["level"] == "ok"]
     lines = []
+    if brief and well:
+        components = ", ".join(dict.fromkeys(row["component"] for row in well))
+        lines.append(_wrap(f"{MARKS['ok']}  {len(well)} of {len(rows)} checks passed: {components}", "      "))
     for row in sorted(rows, key=lambda each: order[each["level"]]):
+        if brief and row["level"] == "ok":
+            continue
         lines.append(_wrap(f"{MARKS[row['level']]}  {row['host']} {row['component']}: {row['found']}", "      "))
         if row["fix"] and row["level"] != "ok":
             lines.append(_wrap(f"      mend: {row['fix']}", "            "))
@@ -180,6 +189,4 @@ def _field(name: str, text: str) -> str:
 
 def _wrap(text: str, indent: str, most: int = 12) -> str:
     clean = "".join(char if char.isprintable() else "?" for char in text)
-    return "\n".join(
-        textwrap.wrap(clean, WIDTH, subsequent_indent=indent, max_lines=most, placeholder=" ...", drop_whitespace=False)
-    )
+    return "\n".join(textwrap.wrap(clean, WIDTH, subsequent_indent=indent, max_lines=most, placeholder=" ..."))

@@ -66,6 +66,17 @@ def test_preflight_shows_everything_and_the_mending_command() -> None:
         "FAIL  db1 postgres: no backup",
         "      mend: take one",
     ]
+    assert screens.preflight(rows, brief=True).splitlines() == [
+        "ok    1 of 2 checks passed: postgres",
+        "FAIL  db1 postgres: no backup",
+        "      mend: take one",
+    ]
+
+
+@given(st.text(max_size=300))
+def test_no_line_ends_in_a_blank(found: str) -> None:
+    row = {"level": "warn", "host": "db1", "component": "postgres", "found": found, "fix": "", "name": "v"}
+    assert all(shown == shown.rstrip() for shown in screens.preflight([row]).splitlines())
 
 
 def test_expected_loss_is_told_in_time_and_rows() -> None:
