@@ -54,4 +54,5 @@ def serve(functions: Mapping[str, Any], mark: str) -> None:
         answer = {"ok": functions[request.pop("do")](**request)}
     except Exception as error:
         answer = {"error": f"{type(error).__name__}: {error}"}
-    print(f"\n{mark}{json.dumps(answer)}", flush=True)
+    sys.stdout.write(f"\n{mark}{json.dumps(answer)}\n")
+    sys.stdout.flush()

@@ -39,6 +39,6 @@ class Kept:
         """It was put back: the next act of the same change keeps anew. The old copy stays, numbered."""
         path = self.directory / f"{name}.json"
         if path.exists():
-            number = sum(1 for _ in self.directory.glob(f"{name}.*.json")) + 1
+            number = sum(1 for _each in self.directory.glob(f"{name}.*.json")) + 1
             path.rename(self.directory / f"{name}.{number}.json")
             files.sync_directory(self.directory)

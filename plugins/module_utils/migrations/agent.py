@@ -42,7 +42,7 @@ WIDER = {
 
 def of(path: str) -> Any:
     """The object at a dotted path of Django."""
-    module, _, name = path.rpartition(".")
+    module, _dot, name = path.rpartition(".")
     return getattr(import_module(f"django.{module}"), name)
 
 
@@ -85,11 +85,11 @@ def describe() -> dict[str, Any]:
     for app, name in loader.graph.leaf_nodes():
         facts["heads"].setdefault(app, []).append(name)
     plan = executor.migration_plan(loader.graph.leaf_nodes(), clean_start=True)
-    pending = [m for m, _ in plan if (m.app_label, m.name) not in loader.applied_migrations]
+    pending = [m for m, _back in plan if (m.app_label, m.name) not in loader.applied_migrations]
     facts["pending"] = [named((m.app_label, m.name)) for m in pending]
     facts["problems"] += [trace for m in pending for trace in traces(m, connection)] + broken_indexes(connection)
     state = of("db.migrations.state.ProjectState")()
-    for migration, _ in plan:
+    for migration, _back in plan:
         key = (migration.app_label, migration.name)
         facts["steps"][named(key)] = {
             "operations": [judged for op in migration.operations for judged in judge(op, key[0], state)],
@@ -103,7 +103,7 @@ def paths() -> dict[str, str]:
     """Where each app of the project keeps its migrations, below the release; packages' apps are left out."""
     loader, here, found = of("db.migrations.loader.MigrationLoader"), os.path.realpath(os.getcwd()), {}
     for config in of("apps.apps").get_app_configs():
-        module, _ = loader.migrations_module(config.label)
+        module, _explicit = loader.migrations_module(config.label)
         home = os.path.realpath(config.path)
         if module == f"{config.name}.migrations" and home.startswith(here + os.sep) and "site-packages" not in home:
             found[config.label] = os.path.join(os.path.relpath(home, here), "migrations")
@@ -233,5 +233,5 @@ def move(names: list[str], backwards: bool) -> list[str]:
     keys = [tuple(name.split(".", 1)) for name in names]
     plan = [(graph.nodes[key], backwards) for key in keys if (key in applied) == backwards]
     if plan:
-        executor.migrate([(m.app_label, m.name) for m, _ in plan], plan=plan)
-    return [named((m.app_label, m.name)) for m, _ in plan]
+        executor.migrate([(m.app_label, m.name) for m, _back in plan], plan=plan)
+    return [named((m.app_label, m.name)) for m, _back in plan]

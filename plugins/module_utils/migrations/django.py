@@ -96,7 +96,7 @@ class Migrations:
         if self.home.release(commit).problem:
             found = "Migrations of the target are read when it is built: the live release cannot say where they are."
             return [checks.warn("schema", found, "The verb verify compares them with the database.")]
-        names, _ = disk.of_commit(self.home, self.mirror, commit, self.project, Schema())
+        names, _where = disk.of_commit(self.home, self.mirror, commit, self.project, Schema())
         return [self._restored(captured, Schema(), names)]
 
     def _served(self, live: Schema, names: Disk, where: str, allow_down: bool) -> checks.Check:
@@ -127,7 +127,7 @@ class Migrations:
     def down(self, kept: Kept, allow_down: bool, dry_run: bool) -> dict[str, Any]:
         """Undo what the target cannot live with, where nothing is lost by it."""
         live = self.schema()
-        names, _ = self.target(live)
+        names, _where = self.target(live)
         verdict = judge(live, names)
         facts = {"verdict": verdict.kind, "lacks": list(verdict.lacks), "undone": list(verdict.undo)}
         if verdict.kind == CODE_ONLY:
@@ -208,7 +208,7 @@ class Migrations:
 def by_app(names: tuple[str, ...]) -> dict[str, list[str]]:
     """``app.name`` sorted into {app: names}."""
     found: dict[str, list[str]] = {}
-    for app, _, name in (full.partition(".") for full in sorted(names)):
+    for app, _dot, name in (full.partition(".") for full in sorted(names)):
         found.setdefault(app, []).append(name)
     return found
 
