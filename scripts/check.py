@@ -78,6 +78,9 @@ CHECKS = [
 ]
 
 
+DEFAULT = ("lint", "unit", "integration", "sanity")
+
+
 def counted(check: Check, code: int) -> tuple[int, int]:
     """How many passed and failed; a check that ended badly never counts as clean."""
     if not check.command.startswith("pytest"):
@@ -128,7 +131,7 @@ def main(groups: list[str]) -> int:
         return 2
     REPORTS.mkdir(parents=True, exist_ok=True)
     checks = [Check("setup", "setup", "scripts/setup test")]
-    checks += [check for check in CHECKS if not groups or check.group in groups]
+    checks += [check for check in CHECKS if check.group in (groups or DEFAULT)]
     results = [run(check) for check in checks]
     print(summary(results), flush=True)
     return int(any(result.failed for result in results))
