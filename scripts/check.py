@@ -78,7 +78,7 @@ CHECKS = [
 ]
 
 
-DEFAULT = ("lint", "unit", "integration", "sanity")
+DEFAULT = ("lint", "unit", "integration", "sanity", "molecule")
 
 
 def counted(check: Check, code: int) -> tuple[int, int]:
