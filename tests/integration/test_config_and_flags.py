@@ -103,6 +103,26 @@ def test_rows_and_files_go_back_and_forth_exactly(configured: Cluster, release: 
     configured.run("wabot", "DELETE FROM messaging_tenant WHERE slug = 'late'")
 
 
+def test_two_steps_of_one_change_are_both_taken_back(configured: Cluster, release: Project, tmp_path: Path) -> None:
+    """A ladder restores the configuration, then the whole database; undoing it comes by here twice."""
+    of = configuration(tmp_path, release)
+    captured = snapshot.capture(of, False)
+    configured.run("wabot", "UPDATE bot_agentconfiguration SET max_products_to_show = 0")
+    bad = rows.read(release, [MODEL])
+    snapshot.restore(of, captured, CHANGE, False)
+    snapshot.restore_back(of, CHANGE, False)
+    # Meanwhile the database was switched back to one in which the first step's work is in force.
+    configured.run("wabot", "UPDATE bot_agentconfiguration SET max_products_to_show = 5")
+    snapshot.restore_back(of, CHANGE, False)
+    assert rows.read(release, [MODEL]) == bad
+    # Done once more, the account is of today.
+    configured.run("wabot", "UPDATE bot_agentconfiguration SET max_products_to_show = 1")
+    later = rows.read(release, [MODEL])
+    snapshot.restore(of, captured, CHANGE, False)
+    snapshot.restore_back(of, CHANGE, False)
+    assert rows.read(release, [MODEL]) == later
+
+
 def test_an_attempt_that_was_killed_half_way_is_taken_up_and_taken_back(
     configured: Cluster, release: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def _shared(sandbox: Sandbox) -> dict[str, Any]:
         "wabot_edge_flag": str(sandbox.home("edge1") / "maintenance.flag"),
         # A few seconds stand for minutes here.
         "wabot_soak_seconds": 6,
+        "wabot_smoke_seconds": 30,
         "wabot_baseline_seconds": 3,
         "wabot_gate_interval": 0.2,
     }

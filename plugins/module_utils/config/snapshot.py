@@ -99,7 +99,8 @@ def restore_back(of: Configuration, change: str, dry_run: bool) -> dict[str, Any
     back = json.loads(_copy(of, before["rows"], "the rows") or b"null") if before["rows"] else None
     done = _become(of, wanted, back, "", dry_run)
     if not dry_run:
-        files.remove(of.record(change))
+        # It stays: a ladder takes several steps back, and the database may be another one when the next is taken.
+        files.write(of.record(change), canonical.dumps({**before, "undone": True}))
     return done
 
 
@@ -123,20 +124,22 @@ def preflight(of: Configuration, captured: Mapping[str, Any], switches: bool) ->
 
 
 def finalize(of: Configuration, points: Sequence[Mapping[str, Any]], hours: float, dry_run: bool) -> list[str]:
-    """Delete copies that are older than ``hours`` and that no restore point and no open change names."""
+    """Delete accounts of changes older than ``hours``, and such copies that no restore point and no account names."""
     named = {
         each["sha256"]
         for point in points
         for host in point.get("hosts", {}).values()
         for each in host.get("config", {}).get("files", {}).values()
     }
-    for path in Path(of.directory).glob("changes/*.json"):
+    past = time.time() - hours * 3600
+    accounts = sorted(Path(of.directory).glob("changes/*.json"))
+    for path in (each for each in accounts if each.stat().st_mtime >= past):
         before = json.loads(path.read_bytes())
         named |= {before["rows"], *before["files"].values()}
     old = [
         path
-        for path in sorted(Path(of.directory).glob("[0-9a-f]" * 64))
-        if path.name not in named and time.time() - path.stat().st_mtime > hours * 3600
+        for path in [*accounts, *sorted(Path(of.directory).glob("[0-9a-f]" * 64))]
+        if path.name not in named and path.stat().st_mtime < past
     ]
     for path in old if not dry_run else []:
         files.remove(path)
@@ -174,7 +177,8 @@ def _become(
 
 def _write_down(of: Configuration, change: str, present: Mapping[str, bytes | None], now: Any) -> None:
     """What was in force before the change. The first account stays: a second attempt finds a half-changed host."""
-    if files.read(of.record(change)) is not None:
+    account = files.read(of.record(change))
+    if account is not None and not json.loads(account).get("undone"):
         return
     names = {path: of.store.keep(data) if data is not None else NOTHING for path, data in present.items()}
     kept = of.store.keep(canonical.dumps(now)) if now is not None else NOTHING
