@@ -94,7 +94,7 @@ def _undone(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalo
     _of, run, point = _stored(look)
     _refuse_undo(look, run)
     rungs = [*look["rungs"], {"plan": look["plan"], "records": look["records"]}]
-    begun = plan.fold([(plan.load(each["plan"]["plan"]), journal.begun_steps(each["records"])) for each in rungs])
+    begun = plan.begun([(plan.load(each["plan"]["plan"]), journal.begun_steps(each["records"])) for each in rungs])
     back = plan.undo(begun, known, canonical.digest(point))
     if run["strategy"] != "undo" and run["id"] not in look["in_force"]:
         raise PlanRefused(

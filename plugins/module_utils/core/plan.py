@@ -116,24 +116,22 @@ def build(strategy: str, requested: Sequence[str], known: Catalogue, hosts: Host
     return _hashed(Plan(strategy, list(requested), steps, dropped), point)
 
 
-def fold(rungs: Sequence[tuple[Plan, set[int]]]) -> list[Step]:
-    """The steps that may have happened, of one run or of all rungs of a ladder: one that was repeated counts once."""
-    steps: list[Step] = []
-    for of, begun in rungs:
-        latest = [step for step in of.steps if step.n in begun]
-        names = {step.name for step in latest}
-        steps = [step for step in steps if step.name not in names] + latest
-    return steps
+def begun(rungs: Sequence[tuple[Plan, set[int]]]) -> list[Step]:
+    """The steps that may have happened, in their order, of one run or of all rungs of a ladder.
+
+    One that two rungs have taken comes twice: between the two the database may have become another one.
+    """
+    return [step for of, numbers in rungs for step in of.steps if step.n in numbers]
 
 
-def undo(begun: Sequence[Step], known: Catalogue, point: str) -> Plan:
+def undo(happened: Sequence[Step], known: Catalogue, point: str) -> Plan:
     """The way back from a run: the inverse of every step that may have happened, last one first.
 
     A step that is its own inverse (reload, flush) has the services see what the step before it has changed, so on the
     way back it follows that step again.
     """
     blocks: list[list[Step]] = []
-    for step in (each for each in begun if each.inverse):
+    for step in (each for each in happened if each.inverse):
         if step.inverse == step.name and blocks:
             blocks[-1].append(step)
         else:
