@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import envfile
 from .core.errors import CommandFailed
 
 SECRET = re.compile(r"PASS|SECRET|KEY|TOKEN|URL|DSN|CREDENTIAL", re.IGNORECASE)
@@ -59,7 +60,7 @@ class Project:
             # A command must not leave .pyc files of another owner in a release.
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        return {**base, **(read_env_file(self.env_file) if self.env_file else {})}
+        return {**base, **(envfile.read(self.env_file) if self.env_file else {})}
 
     def start(self, argv: list[str], **options: Any) -> subprocess.Popen[str]:
         """Start ``python argv...`` in the release, as its user."""
@@ -112,25 +113,3 @@ class Project:
             for secret in {value, *re.findall(r"://[^/@]*:([^@]+)@", value)} if SECRET.search(key) else ():
                 text = text.replace(secret, "***") if len(secret) > 3 else text
         return "\n".join(text.strip().splitlines()[-TAIL:])
-
-
-def read_env_file(path: str) -> dict[str, str]:
-    """The variables of an env file as systemd reads it: KEY=value, quotes optional, # and ; start a comment line."""
-    values = {}
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandFailed(
-            f"The env file {path} cannot be read: {error}.",
-            hint="It holds the settings of the release; the user of this task must be able to read it.",
-            next=f"ls -l {path}",
-            code="env-file-unreadable",
-        ) from error
-    for line in lines:
-        key, equals, value = line.strip().partition("=")
-        if equals and key[:1] not in "#;":
-            value = value.strip()
-            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-            values[key.strip()] = value[1:-1] if quoted else value
-    return values

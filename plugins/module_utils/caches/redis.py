@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .. import envfile
 from ..core import checks
 from ..core.errors import BadInput, DatabaseFailed, NotEffective, TargetRefused
-from ..django_command import read_env_file
 from ..drivers import package
 
 PAGE = 1000  # keys a step: other clients wait at most some 20 ms
@@ -64,7 +64,7 @@ CACHE_OPTIONS: dict[str, dict[str, Any]] = {
 
 def url_of(url: str, env_file: str, variable: str) -> str:
     """The cache's URL: given, or the value of ``variable`` in the product's env file."""
-    found = url or (read_env_file(env_file).get(variable, "") if env_file else "")
+    found = url or (envfile.read(env_file).get(variable, "") if env_file else "")
     if not re.match(r"(redis|rediss|unix)://", found):
         raise BadInput(
             f"There is no Redis URL in {variable} of {env_file}." if env_file else "No Redis URL was given.",

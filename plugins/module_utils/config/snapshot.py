@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .. import files
+from .. import envfile, files
 from ..core import canonical, checks
 from ..core.errors import CommandFailed, NotEffective, TargetMissing
 from ..django_command import Project
-from . import envfile, rows
+from . import rows
 
 NOTHING = ""  # instead of a hash: the file was not there
 

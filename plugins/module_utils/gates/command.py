@@ -11,9 +11,9 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from .. import envfile
 from ..core.errors import BadInput
 from ..core.redact import line, redact
 from .http import matches
@@ -52,7 +52,7 @@ def run(
     argv: Sequence[str], cwd: str | None, env_file: str | None, timeout: float, limit: int = OUTPUT_LIMIT
 ) -> tuple[int | None, str, str]:
     """(exit code, or None when it was stopped at ``timeout`` seconds; output; errors), both cut at ``limit`` bytes."""
-    environment = {**os.environ, **(read_env(env_file) if env_file else {})}
+    environment = {**os.environ, **(envfile.read(env_file) if env_file else {})}
     # Files, not pipes: a program that prints without end fills a file until the timeout, not our memory.
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
@@ -81,15 +81,3 @@ def last_words(text: str) -> str:
     """The exception that a traceback ends with (SQL may follow it, with a caret below), else the last line."""
     raised = re.findall(r"^[\w.]*(?:Error|Exception): .+$", text, re.MULTILINE)
     return str((raised or text.strip().splitlines() or [""])[-1])
-
-
-def read_env(path: str) -> dict[str, str]:
-    """The assignments of an env file (KEY=value, quotes around the value are taken off)."""
-    found = {}
-    for raw in Path(path).read_text(encoding="utf-8").splitlines():
-        name, mark, value = raw.strip().partition("=")
-        if mark and not name.startswith("#"):
-            value = value.strip()
-            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-            found[name.removeprefix("export ").strip()] = value[1:-1] if quoted else value
-    return found

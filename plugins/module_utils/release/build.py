@@ -11,10 +11,10 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .. import files
+from .. import envfile, files
 from ..core.canonical import utc
 from ..core.errors import CommandFailed, DriverMissing, TargetRefused
-from ..django_command import SECRET, read_env_file
+from ..django_command import SECRET
 from . import locks
 from .commands import SEARCH, Runner
 from .git import Mirror
@@ -42,7 +42,7 @@ class Recipe:
 
     def secrets(self) -> tuple[str, ...]:
         """Values that no output may show."""
-        settings = {**(read_env_file(self.env_file) if self.env_file else {}), **dict(self.variables)}
+        settings = {**(envfile.read(self.env_file) if self.env_file else {}), **dict(self.variables)}
         return tuple(value for key, value in {**settings, "INDEX_URL": self.index_url}.items() if SECRET.search(key))
 
     def installing(self) -> dict[str, str]:
@@ -52,7 +52,7 @@ class Recipe:
 
     def environment(self, release: Path) -> dict[str, str]:
         """What the release's own commands see: the env file of its services, and its programs first on PATH."""
-        settings = read_env_file(self.env_file) if self.env_file else {}
+        settings = envfile.read(self.env_file) if self.env_file else {}
         return {**dict(self.variables), **settings, "PATH": f"{release}/venv/bin:{SEARCH}"}
 
 

@@ -14,11 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .. import drivers, looks, web
+from .. import drivers, envfile, looks, web
 from ..core import checks
 from ..core.checks import Check
 from ..core.errors import RollbackError
-from ..django_command import read_env_file
 from . import target
 from .build import Builder
 from .layout import SHORT, Home
@@ -189,7 +188,7 @@ def _env_file(look: Look) -> Iterator[Check]:
     path = look.builder.recipe.env_file
     if not path:
         return
-    read_env_file(path)
+    envfile.read(path)
     if stat.S_IMODE(os.stat(path).st_mode) & (stat.S_IROTH | stat.S_IWOTH):
         yield checks.warn(
             "env file", f"Everybody on this host may read {path}.", f"chmod 600 {path}", "release-env-open"

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..django_command import SECRET, read_env_file
+from .. import envfile
+from ..django_command import SECRET
 from .control import RELOADS, Control
 from .provider import Provider, Unit
 from .supervisor import Supervisor
@@ -48,4 +49,4 @@ def _secrets(env_file: str) -> list[str]:
     """What the services may have written into their logs and nobody should read."""
     if not env_file:
         return []
-    return [value for key, value in read_env_file(env_file).items() if SECRET.search(key)]
+    return [value for key, value in envfile.read(env_file).items() if SECRET.search(key)]

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from ansible_collections.steady.rollback.plugins.module_utils.config import envfile
+from typing import TYPE_CHECKING
+
+import pytest
+from ansible_collections.steady.rollback.plugins.module_utils import envfile
+from ansible_collections.steady.rollback.plugins.module_utils.core.errors import CommandFailed
 from hypothesis import given
 from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEEP = ["*PASSWORD*", "*URL*"]
 
@@ -27,3 +34,16 @@ def test_only_names_of_keys_are_told() -> None:
 def test_without_kept_keys_the_captured_text_comes_back_byte_for_byte(captured: str, present: str) -> None:
     assert envfile.merged(captured, present, []) == captured
     assert envfile.merged(captured, captured, ["*"]) == captured or "A" in captured or "B" in captured
+
+
+def test_a_file_is_read_as_systemd_and_shells_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    path.write_text("# A=0\n; B=0\nA = 'one two'\nexport B=\"2=2\"\nC=\nnot an assignment\nD='open\n")
+    assert envfile.read(str(path)) == {"A": "one two", "B": "2=2", "C": "", "D": "'open"}
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed) as caught:
+        envfile.read(str(tmp_path / "none"))
+    assert caught.value.code == "env-file-unreadable"
+    assert caught.value.next == f"ls -l {tmp_path}/none"
