@@ -69,7 +69,7 @@ CHECKS = [
     pytest("unit", "tests/unit -q -n 2"),
     # A file stays with one worker: its services are started once.
     pytest("integration", "tests/integration -q -n 2 --dist loadfile --durations=5"),
-    pytest("robustness", "tests/robustness -q --durations=5"),
+    pytest("robustness", "tests/robustness -q -n 2 --dist loadfile --durations=5"),
     Check("sanity", "sanity", "scripts/sanity"),
     *(
         Check("molecule", scenario.parent.name, f"scripts/molecule {scenario.parent.name}")
