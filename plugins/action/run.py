@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.steady.rollback.plugins.module_utils.core import effects, plan, screens
+from ansible_collections.steady.rollback.plugins.module_utils.core import effects, failpoint, plan, screens
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import PlanRefused
 from ansible_collections.steady.rollback.plugins.plugin_utils import controller
 from ansible_collections.steady.rollback.plugins.plugin_utils.report import render
@@ -65,6 +65,8 @@ class ActionModule(controller.EngineAction):
         todo = [plan.Step(**each) for each in planned["todo"]]
         position = next(i for i, each in enumerate(todo) if each.n == step.n)
         records = _done(todo[position - 1], variables) if position else []
+        if position:
+            failpoint.reach(todo[position - 1].name, "after", controller.holder()["pid"])
         records.append({"kind": "intent", "n": step.n, "step": step.name, "hosts": step.hosts})
         marked = self.anchor(
             "run",
@@ -73,7 +75,10 @@ class ActionModule(controller.EngineAction):
         )
         left = sum(planned["durations"].get(each.name, each.budget) for each in todo[position:])
         self.show(screens.progress(step, len(planned["plan"]["steps"]), marked["seconds"], left))
-        return {"changed": False, "hold": planned["run"]["environment"] if step.holds else ""}
+        failpoint.reach(step.name, "before", controller.holder()["pid"])
+        run = planned["run"]
+        hold = f"{run['change']} {base['generation']} {step.budget} {run['environment']}" if step.holds else ""
+        return {"changed": False, "hold": hold, "failpoint": failpoint.armed_inside(step.name)}
 
     def _closed(
         self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
@@ -81,6 +86,8 @@ class ActionModule(controller.EngineAction):
         todo = [plan.Step(**each) for each in planned["todo"]]
         outcome = "undone" if planned["run"]["strategy"] == "undo" else "completed"
         records = _done(todo[-1], variables) if todo else []
+        if todo:
+            failpoint.reach(todo[-1].name, "after", controller.holder()["pid"])
         records.append({"kind": "closed", "outcome": outcome})
         return self._end(base, records, outcome, args, variables)
 
