@@ -78,7 +78,7 @@ class ActionModule(controller.EngineAction):
         failpoint.reach(step.name, "before", controller.holder()["pid"])
         run = planned["run"]
         hold = f"{run['change']} {base['generation']} {step.budget} {run['environment']}" if step.holds else ""
-        return {"changed": False, "hold": hold, "failpoint": failpoint.armed_inside(step.name)}
+        return {"changed": False, "n": step.n, "hold": hold, "failpoint": failpoint.armed_inside(step.name)}
 
     def _closed(
         self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
@@ -102,7 +102,7 @@ class ActionModule(controller.EngineAction):
         found = effects.culprit(failed or _unreachable(planned, variables))
         measured = {host: effects.keep(result) for host, result in failed.items() if "code" in result}
         records: list[dict[str, Any]] = [
-            {"kind": "failed", **found, "effects": measured},
+            {"kind": "failed", **found, "effects": measured, "done_on": _done_on(planned, found, variables)},
             {"kind": "closed", "outcome": "held"},
         ]
         if found["code"] == "lock-lost":
@@ -174,6 +174,20 @@ def _lines(samples: str | None) -> list[str]:
     except OSError as error:
         Display().warning(f"What the prober saw cannot be read: {error}")
         return []
+
+
+def _done_on(planned: Mapping[str, Any], found: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+    """The hosts on which the step that failed elsewhere was done.
+
+    Known only where the one task that does the work has failed: else an older step's result would be taken for this
+    one's.
+    """
+    number = (variables.get("rollback_marked") or {}).get("n", 0)
+    if not number or found["code"] == "task-failed":
+        return []
+    step = planned["plan"]["steps"][number - 1]
+    results = controller.results(variables, step["component"], "effect", step["hosts"])
+    return [host for host, result in results.items() if not (result.get("failed") or result.get("unreachable"))]
 
 
 def _unreachable(planned: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 """Named places at which a test has a run die, fail or freeze. Off unless the controller's environment names one.
 
 ``ROLLBACK_FAILPOINT=<step>:<before|inside|after>:<kill|raise|hang>``: before is on the controller, when the intent of
-the step is written; after, when its work is done and not yet recorded; inside is on its hosts, half-way through the act.
+the step is written; after, when its work is done and not yet recorded; inside is on its hosts, amid its act.
 """
 
 from __future__ import annotations
