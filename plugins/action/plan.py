@@ -115,10 +115,11 @@ def _resumed(_args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Cata
     of, run, point = _stored(look)
     held = look["lease"]
     if held.get("run") != run["id"] or held.get("state") == "free":
+        outcome = journal.last(look["records"], "closed").get("outcome", "over")
         raise BadInput(
-            f"Run {run['id']} is {journal.last(look['records'], 'closed').get('outcome', 'over')}: "
+            f"Run {run['id']} {'stopped before it changed anything' if outcome == 'held' else f'is {outcome}'}: "
             "there is nothing to resume.",
-            hint="To take its changes back: undo.yml.",
+            hint="Start it again." if outcome == "held" else "To take its changes back: undo.yml.",
             next="ansible-playbook status.yml",
             code="nothing-to-resume",
         )

@@ -49,7 +49,10 @@ def test_a_new_anchor_knows_all_that_the_old_one_knew(tmp_path: Path, bucket: ob
     for name in names:
         assert (new.home / name).read_bytes() == (old.home / name).read_bytes()
     assert session.look(new, "", "latest")["point"]["id"] == "p1"
-    assert new.read_lease() is None
+    held, was = new.read_lease(), old.read_lease()
+    assert held and was
+    assert (held.state, held.run) == ("free", "r1")
+    assert held.generation > was.generation  # hosts refuse the acts of an older generation
     assert mirror.missing(new, bucket) == []
 
 
@@ -59,10 +62,12 @@ def test_a_run_that_had_stopped_half_way_holds_the_lock_on_the_new_anchor(
     lived(tmp_path, "stage", bucket, "held")
     new = Store(str(tmp_path / "new"), "stage")
     mirror.fetch(new, bucket, mirror.missing(new, bucket))
+    held = new.read_lease()
+    assert held
     with pytest.raises(LockHeld, match=r"Run r1 stopped in step door\.close"):
-        session.open_run(new, lease.Request("r2", ANNA), {}, {"kind": "opened"}, 1)
+        session.open_run(new, lease.Request("r2", ANNA), {}, {"kind": "opened"}, held.generation)
     again = lease.Request("r1", ANNA, continues="r1")
-    assert session.open_run(new, again, {}, {"kind": "resumed"}, 1).acted
+    assert session.open_run(new, again, {}, {"kind": "resumed"}, held.generation).acted
 
 
 def test_a_damaged_restore_point_is_replaced_and_kept(tmp_path: Path, bucket: objects.Bucket) -> None:

@@ -18,8 +18,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .. import files
 from ..core import canonical, journal, lease
-from ..core.errors import BadInput, JournalBroken, TargetMissing
+from ..core.errors import BadInput, JournalBroken, LockHeld, TargetMissing
+
+PATIENCE = 60.0  # seconds for which a critical section of another process is waited for
 
 
 class Store:
@@ -46,10 +49,27 @@ class Store:
                 code="anchor-unwritable",
             ) from error
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            self._wait(handle)
             yield
         finally:
             os.close(handle)
+
+    def _wait(self, handle: int) -> None:
+        """A section takes milliseconds. One that does not end is a process that was stopped, or a disk that hangs."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise LockHeld(
+                        f"Another process has held the record in {self.home} for {PATIENCE:g} s.",
+                        hint="It is stopped, or its disk hangs. Nothing was changed. Let it go on or end it.",
+                        next=f"fuser -v {self.home / 'lock'}",
+                        code="anchor-busy",
+                    ) from None
+                time.sleep(0.02)
 
     def read_lease(self) -> lease.Lease | None:
         """The lease as it stands, or None when there never was one."""
@@ -114,7 +134,7 @@ class Store:
             line, tail = journal.encode(tail, now, record)
             data += line
         path = self.run_dir(run) / "journal.jsonl"
-        try:
+        with _writing(path):
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "r+b") as file:
                 file.truncate(decoded.length)
@@ -122,13 +142,6 @@ class Store:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError as error:
-            raise JournalBroken(
-                f"{path} cannot be written: {error.strerror}.",
-                hint="Nothing is changed that cannot be recorded first. Make room on the anchor, then resume.",
-                next="ansible-playbook resume.yml",
-                code="journal-unwritable",
-            ) from error
 
     def _decoded(self, run: str) -> journal.Decoded:
         try:
@@ -170,16 +183,31 @@ class Store:
             each.mkdir(exist_ok=True, mode=0o700)
 
     def _replace(self, path: Path, data: bytes) -> None:
-        self._directory(path.parent)
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        with _writing(path):
+            self._directory(path.parent)
+            try:
+                handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(fresh, path)
+            except OSError:
+                fresh.unlink(missing_ok=True)
+                raise
+            files.sync_directory(path.parent)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say what cannot be written, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise JournalBroken(
+            f"{path} cannot be written: {error.strerror}.",
+            hint="Nothing is changed that cannot be recorded first. Make room on the anchor, then resume.",
+            next="ansible-playbook resume.yml",
+            code="journal-unwritable",
+        ) from error

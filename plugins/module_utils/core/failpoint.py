@@ -54,5 +54,5 @@ def _reach(armed: str, place: str, *pids: int) -> None:
             hint=f"A test asked for it by {CONTROLLER}.",
             next="ansible-playbook resume.yml",
         )
-    for pid in (*pids, os.getpid()):
+    for pid in dict.fromkeys((*pids, os.getpid())):
         os.kill(pid, {"kill": signal.SIGKILL, "hang": signal.SIGSTOP}[how])

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +19,7 @@ import pytest
 import yaml
 from ansible_collections.steady.rollback.plugins.action import plan as plan_action
 from ansible_collections.steady.rollback.plugins.action import run as run_action
-from ansible_collections.steady.rollback.plugins.module_utils import entry
+from ansible_collections.steady.rollback.plugins.module_utils import entry, hold
 from ansible_collections.steady.rollback.plugins.module_utils.anchor.store import Store
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import (
     CommandFailed,
@@ -93,6 +95,8 @@ class Simulation:
         self.write(NEW)
         real = time.time
         patch.setattr(time, "time", lambda: real() + self.clock)
+        patch.setenv("TMPDIR", str(home))
+        patch.setattr(tempfile, "tempdir", None)
         patch.setattr(controller, "ROLES", roles)
         patch.setattr(variables_check, "ROLES", roles)
 
@@ -116,12 +120,20 @@ class Simulation:
         return self.ended(*self.begin(mode, **how))
 
     def begin(
-        self, mode: str, *, kill: int = 0, fail: str = "", gate: str = "", who: str = "anna", **args: Any
+        self,
+        mode: str,
+        *,
+        kill: int = 0,
+        freeze: int = 0,
+        fail: str = "",
+        gate: str = "",
+        who: str = "anna",
+        **args: Any,
     ) -> tuple[int, int]:
         """Start an operator's process; returns what ``ended`` takes.
 
-        ``kill`` is the number of the disk write at which the process is killed, 0 for none; after the
-        step ``gate`` a gate stays closed.
+        ``kill`` or ``freeze`` is the number of the disk write at which the process is killed or stopped, 0 for none;
+        after the step ``gate`` a gate stays closed.
         """
         mine, theirs = os.pipe()
         child = os.fork()
@@ -131,8 +143,8 @@ class Simulation:
                 os.close(mine)
                 controller.holder = lambda: {"user": who, "host": f"host-of-{who}", "pid": os.getpid()}
                 controller.socket.gethostname = lambda: f"host-of-{who}"
-                _arm(kill)
-                end = self._drive(mode, fail, gate, args)
+                _arm(kill or freeze, signal.SIGSTOP if freeze else signal.SIGKILL)
+                end = self._drive(mode, fail, gate, {**args, "who": who})
             except BaseException as error:  # the parent asserts on it
                 end = f"crashed: {error!r}"
             os.write(theirs, end.encode())
@@ -154,6 +166,7 @@ class Simulation:
             "hostvars": {"edge1": {}, "db1": {}},
             "ansible_play_hosts_all": ["edge1", "db1"],
         }
+        who = args.pop("who")
         asked = {"mode": mode, "strategy": "toy", "steps": STEPS, "environment": "toy", "restore_point": "", "run": ""}
         asked.update(root=str(self.home / "anchor"), reason="", confirm="toy", confirmation="toy", take_over="")
         try:
@@ -161,13 +174,14 @@ class Simulation:
             base = {"root": asked["root"], "planned": planned}
             opened = here(run_action).work({**base, "state": "opened"}, variables)
         except RollbackError as error:
+            (self.home / f"said-{who}").write_text(f"{error.message}\n{error.hint}\n{error.next}\n")
             return error.code
         try:
             for step in planned["todo"]:
-                here(run_action).work({**base, "state": "marked", "opened": opened, "step": step}, variables)
+                marked = here(run_action).work({**base, "state": "marked", "opened": opened, "step": step}, variables)
                 if step["name"] == fail:
                     raise CommandFailed("It is stuck.")
-                self._act(step)
+                self._act(step, marked["hold"])
                 if step["name"] == gate:
                     raise GateFailed("The gate is closed.")
                 for host in step["hosts"]:
@@ -182,23 +196,25 @@ class Simulation:
             return str(ended.get("code", "climbs"))
         return str(ended["outcome"])
 
-    def _act(self, step: dict[str, Any]) -> None:
-        if step["name"] in EFFECTS:
-            key, value = EFFECTS[step["name"]]
-            world = self.world
-            if world[key] != value:  # every verb looks before it acts
-                self.write({**world, key: value})
+    def _act(self, step: dict[str, Any], held: str) -> None:
+        claim = hold.Claim.parse(f"{held}/{step['hosts'][0]}" if held else "")
+        with hold.hold(claim and replace(claim, budget=0.2), step["name"], print):
+            if step["name"] in EFFECTS:
+                key, value = EFFECTS[step["name"]]
+                world = self.world
+                if world[key] != value:  # every verb looks before it acts
+                    self.write({**world, key: value})
 
 
-def _arm(kill: int) -> None:
-    """Kill this process at its write number ``kill``: a sync is one moment, a rename two, before and after."""
-    left, replace = kill, os.replace
+def _arm(at: int, end: signal.Signals) -> None:
+    """Kill or stop this process at its write number ``at``: a sync is one moment, a rename two, before and after."""
+    left, replace = at, os.replace
 
     def tick(*_args: Any) -> None:
         nonlocal left
         left -= 1
         if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), end)
 
     def replaced(source: Any, target: Any) -> None:
         tick()

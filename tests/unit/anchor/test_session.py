@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.steady.rollback.plugins.module_utils.anchor import session
+from ansible_collections.steady.rollback.plugins.module_utils.anchor import store as store_module
 from ansible_collections.steady.rollback.plugins.module_utils.anchor.store import Store
 from ansible_collections.steady.rollback.plugins.module_utils.core import lease, point
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import (
@@ -141,3 +142,56 @@ def test_an_environment_is_a_plain_name(tmp_path: Path) -> None:
     for name in ("", "../etc", ".hidden", "a/b"):
         with pytest.raises(BadInput, match="cannot name an environment"):
             Store(str(tmp_path), name)
+
+
+def test_a_record_that_cannot_be_written_is_said_and_leaves_no_trace(store: Store) -> None:
+    generation = opened(store)
+    for path, write in (
+        (store.run_dir("r1") / "journal.jsonl", lambda: marked(store, generation, 1)),
+        (store.home / "points" / "p1.json", lambda: store.write_point("p1", b"{}")),
+    ):
+        path.unlink(missing_ok=True)
+        (path / "in the way").mkdir(parents=True)
+        with pytest.raises(JournalBroken) as error:
+            write()
+        assert error.value.message == f"{path} cannot be written: Is a directory."
+        assert error.value.hint == (
+            "Nothing is changed that cannot be recorded first. Make room on the anchor, then resume."
+        )
+        assert (error.value.code, error.value.next) == ("journal-unwritable", "ansible-playbook resume.yml")
+        (path / "in the way").rmdir()
+        path.rmdir()
+    assert [path.name for path in store.home.rglob(".*")] == []
+
+
+def test_who_holds_the_record_for_too_long_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "PATIENCE", 0.05)
+    with store.exclusive(), pytest.raises(LockHeld) as error, store.exclusive():
+        pass
+    assert error.value.message == f"Another process has held the record in {store.home} for 0.05 s."
+    assert (error.value.code, error.value.next) == ("anchor-busy", f"fuser -v {store.home / 'lock'}")
+
+
+def test_a_run_that_goes_on_keeps_its_plan_and_its_opening_says_its_generation(store: Store) -> None:
+    generation = opened(store)
+    marked(store, generation, 1, acts=True)
+    session.close(store, "r1", generation, [{"kind": "closed", "outcome": "held"}], "held")
+    request = lease.Request("r1", ANNA, continues="r1")
+    session.open_run(store, request, {"another": "plan"}, {"kind": "resumed"}, generation)
+    assert store.plan("r1") == PLAN
+    assert [record.get("generation") for record in store.records("r1")] == [1, None, None, 2]
+
+
+def test_files_that_are_kept_beside_the_journal(store: Store) -> None:
+    opened(store)
+    assert store.report("r1") == ""
+    store.write_report("r1", {"report.html": "<p>"})
+    assert store.report("r1") == str(store.run_dir("r1") / "report.html")
+    store.write_point("p1", b"good")
+    store.bring("points/p1.json", b"better")
+    store.bring("points/p2.json", b"new")
+    assert (store.home / "points/p1.json.broken").read_bytes() == b"good"
+    assert (store.point("p1"), store.points()) == (b"better", ["p1", "p2"])
+    store.remove_point("p1")
+    store.remove_point("p1")
+    assert store.points() == ["p2"]

@@ -168,3 +168,10 @@ def test_the_rungs_of_a_ladder_are_undone_as_one() -> None:
     assert list(dict.fromkeys(back)) == ["data.swap_back", "door.open", "door.close", "web.start"]
     assert back[-1] == "door.open"
     assert plan.begun([(first, everything)]) == first.steps
+
+
+def test_what_writes_on_its_hosts_waits_for_orphans_and_what_only_reads_does_not() -> None:
+    holding = {step.name for step in built().steps if step.holds}
+    assert holding == {step.name for step in built().steps if step.inverse or step.notice or step.verb == "prepare"}
+    assert "data.prepare" in holding
+    assert "data.verify" not in holding
