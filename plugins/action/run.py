@@ -74,7 +74,7 @@ class ActionModule(controller.EngineAction):
         )
         left = sum(planned["durations"].get(each.name, each.budget) for each in todo[position:])
         self.show(screens.progress(step, len(planned["plan"]["steps"]), marked["seconds"], left))
-        return {"changed": False, "hold": planned["run"]["environment"] if step.holds else ""}
+        return {"changed": False, "n": step.n, "hold": planned["run"]["environment"] if step.holds else ""}
 
     def _closed(
         self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
@@ -96,7 +96,7 @@ class ActionModule(controller.EngineAction):
         found = effects.culprit(failed or _unreachable(planned, variables))
         measured = {host: effects.keep(result) for host, result in failed.items() if "code" in result}
         records: list[dict[str, Any]] = [
-            {"kind": "failed", **found, "effects": measured},
+            {"kind": "failed", **found, "effects": measured, "done_on": _done_on(planned, found, variables)},
             {"kind": "closed", "outcome": "held"},
         ]
         if found["code"] == "lock-lost":
@@ -167,6 +167,20 @@ def _lines(samples: str | None) -> list[str]:
     except OSError as error:
         Display().warning(f"What the prober saw cannot be read: {error}")
         return []
+
+
+def _done_on(planned: Mapping[str, Any], found: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+    """The hosts on which the step that failed elsewhere was done.
+
+    Known only where the one task that does the work has failed: else an older step's result would be taken for this
+    one's.
+    """
+    number = (variables.get("rollback_marked") or {}).get("n", 0)
+    if not number or found["code"] == "task-failed":
+        return []
+    step = planned["plan"]["steps"][number - 1]
+    results = controller.results(variables, step["component"], "effect", step["hosts"])
+    return [host for host, result in results.items() if not (result.get("failed") or result.get("unreachable"))]
 
 
 def _unreachable(planned: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
