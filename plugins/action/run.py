@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.utils.display import Display
+from ansible_collections.steady.rollback.plugins.module_utils import files
 from ansible_collections.steady.rollback.plugins.module_utils.core import effects, failpoint, plan, screens
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import PlanRefused
 from ansible_collections.steady.rollback.plugins.plugin_utils import controller
@@ -134,14 +135,13 @@ class ActionModule(controller.EngineAction):
         """Keep the report beside the journal, and here when ``report_dir`` names a place. The run has ended already:
         whatever goes wrong with its report is said, and changes nothing."""
         try:
-            files = render.files(records, _lines(args.get("samples")))
-            kept = self.anchor("run", {**base, "state": "reported", "files": files}, variables)
+            texts = render.files(records, _lines(args.get("samples")))
+            kept = self.anchor("run", {**base, "state": "reported", "files": texts}, variables)
             self.show(f"  report    {self._task.delegate_to or 'anchor'}:{kept['dir']}/report.html")
             if args.get("report_dir"):
-                place = Path(args["report_dir"]) / base["run"]
-                place.mkdir(parents=True, exist_ok=True, mode=0o700)
-                for name, text in files.items():
-                    (place / name).write_text(text, encoding="utf-8")
+                place = files.private_directory(Path(args["report_dir"]).absolute() / base["run"])
+                for name, text in texts.items():
+                    files.write(place / name, text.encode())
                 self.show(f"  report    {place}/report.html")
         except Exception as error:
             Display().warning(f"The report could not be written: {type(error).__name__}: {error}")
