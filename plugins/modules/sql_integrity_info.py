@@ -74,7 +74,7 @@ probes:
   returned: stage is capture or verify
   type: list
   elements: dict
-warnings:
+noticed:
   description: Checks that only warn, and do.
   returned: stage is capture or verify
   type: list
@@ -103,7 +103,7 @@ def do(call: entry.Call) -> entry.Outcome:
     began = time.time()
     found = look.look(place, known, p["shown"])
     facts = look.gate(found, p["captured"], p["from"], began)
-    for warning in facts["warnings"]:
+    for warning in facts["noticed"]:
         call.warn(warning)
     if p["stage"] == "verify":
         return entry.Outcome(False, look.open_or_raise(facts))

@@ -6,19 +6,24 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import (
     BadInput,
+    CommandFailed,
     DatabaseFailed,
     GateFailed,
     NotEffective,
     RollbackError,
     TargetRefused,
 )
+from ansible_collections.steady.rollback.plugins.module_utils.django_command import Project
+from ansible_collections.steady.rollback.plugins.module_utils.entry import Call
 from ansible_collections.steady.rollback.plugins.module_utils.integrity import (
     back,
     checks,
@@ -28,7 +33,11 @@ from ansible_collections.steady.rollback.plugins.module_utils.integrity import (
     repair,
 )
 from ansible_collections.steady.rollback.plugins.module_utils.integrity.session import Place
-from integration.postgres_fixtures import Cluster, cluster_fixture, wait_for  # noqa: F401
+from ansible_collections.steady.rollback.plugins.modules import sql_integrity_info
+from integration.postgres_fixtures import PASSWORD, Cluster, cluster_fixture, wait_for  # noqa: F401
+from integration.test_postgres_role import Anchor
+
+ROOT = Path(__file__).parents[2]
 
 CHANGE = "r20261125t022301-4f2a"
 COUNTERS = """
@@ -90,6 +99,8 @@ DECLARED: list[dict[str, Any]] = [
     {"name": "no_mail", "table": "User", "where": "email IS NULL", "severity": "warning"},
     {"name": "keyless", "table": "nokey", "where": "value < 0", "repairs": {"zero": {"set": {"value": "0"}}}},
 ]
+# As the module's options fill in what an inventory leaves out.
+BARE = {"severity": "critical", "show": [], "repairs": {}}
 AUDIT = (
     "CREATE TABLE audit (id text)",
     "GRANT INSERT ON audit TO rollback",
@@ -126,13 +137,7 @@ def place(db: Cluster, change: str = CHANGE, seconds: float = 20) -> Place:
 
 
 def declared(*names: str) -> list[checks.Check]:
-    return checks.load(
-        [
-            {"severity": "critical", "show": [], "repairs": {}, **each}
-            for each in DECLARED
-            if not names or each["name"] in names
-        ]
-    )
+    return checks.load([{**BARE, **each} for each in DECLARED if not names or each["name"] in names])
 
 
 def do(db: Cluster, text: str, most: int = 100, wait: float = 5, dry_run: bool = False, **more: Any) -> dict[str, Any]:
@@ -158,11 +163,12 @@ def test_what_the_checks_find(db: Cluster) -> None:
         "negative": 1, "exceeded": 2, "suspicious": 1, "orphans": 3, "odd": 2, "no_mail": 1, "keyless": 0,
     }  # fmt: skip
     assert [each.sample for each in found] == [
-        ["id=u1 requestsToday=-3 lastRequestReset=2026-10-31"], ["id=u3"], ["id=u5"], ["id=2"], ["part=1 id=2"], ["id=u6"], [],
+        ["id=u1 requestsToday=-3 lastRequestReset=2026-10-31"], ["id=u3"], ["id=u5"],
+        ["id=2"], ["part=1 id=2"], ["id=u6"], [],
     ]  # fmt: skip
     told = look.gate(found, {"negative": 0}, "db1", 0)
     assert told["reason"] == "negative: 1 rows, 0 at the restore point; exceeded: 2 rows; orphans: 3 rows; odd: 2 rows"
-    assert told["warnings"] == ["suspicious: 1 rows", "no_mail: 1 rows"]
+    assert told["noticed"] == ["suspicious: 1 rows", "no_mail: 1 rows"]
     with pytest.raises(GateFailed) as caught:
         look.open_or_raise(told)
     error = caught.value
@@ -183,7 +189,7 @@ def test_a_check_that_cannot_be_read_is_inconclusive_and_hinders_no_other(db: Cl
         {"name": "slow", "table": "User", "where": "pg_sleep(1) IS NULL"},
         {"name": "good", "table": "User", "where": "false"},
     ]
-    known = checks.load([{"severity": "critical", "show": [], "repairs": {}, **each} for each in given])
+    known = checks.load([{**BARE, **each} for each in given])
     db.run("wabot", "CREATE SEQUENCE django_migrations_id_seq", "GRANT USAGE ON django_migrations_id_seq TO rollback")
     found = look.look(place(db, seconds=0.5), known, 5)
     assert [each.why for each in found] == [
@@ -451,3 +457,91 @@ def test_a_role_that_may_not_is_told_which_right_it_lacks(db: Cluster) -> None:
         ("fail", "orphans:remove: this role may not change public.context",
          'GRANT DELETE, INSERT, UPDATE ON "public"."context" TO the role that rolls back'),
     ]  # fmt: skip
+
+
+def story(db: Cluster, home: Path, *names: str) -> Anchor:
+    """A host whose inventory has the checks of these names."""
+    anchor = Anchor(home, db, {})
+    inventory = yaml.safe_load((home / "inventory.yml").read_text())["all"]
+    inventory["children"] = {name: {"hosts": {"db1": {}}} for name in ("anchor", "rollback_integrity")}
+    options = {name: value for name, value in db.options.items() if name != "tools"}
+    inventory["vars"].update({f"integrity_{name}": value for name, value in options.items()})
+    inventory["vars"].update(integrity_database="wabot", rollback_s3={})
+    inventory["vars"]["integrity_checks"] = [each for each in DECLARED if each["name"] in names]
+    (home / "inventory.yml").write_text(yaml.safe_dump({"all": inventory}))
+    return anchor
+
+
+def test_data_repair_looks_first_is_held_by_another_check_and_undone(db: Cluster, tmp_path: Path) -> None:
+    anchor, before = story(db, tmp_path, "negative", "exceeded", "suspicious"), world(db)
+    chosen = ["-e", "repair=negative:reset_negative"]
+    looked = " ".join(anchor.play("steady.rollback.data_repair", "--check", *chosen).split())
+    assert "negative: 1 rows of User (critical): id=u1 requestsToday=-3 lastRequestReset=2026-10-31" in looked
+    assert "negative:reset_negative would change 1 rows: id=u1 requestsToday: -3 -> 0" in looked
+    assert world(db) == before
+    assert not (tmp_path / "anchor" / "production" / "runs").exists()
+
+    out = " ".join(anchor.play("steady.rollback.data_repair", *chosen, good=False).split())
+    assert "FAILED at [2/2] integrity.verify on db1 The data is not whole (fail): exceeded: 2 rows." in out
+    assert "See the rows: data-repair.yml --check." in out
+    done = {each["step"]: each["effects"]["db1"] for each in anchor.journals() if each["kind"] in ("done", "failed")}
+    assert done["integrity.repair"]["repaired"] == {"negative:reset_negative": 1}
+    verify = done["integrity.verify"]
+    assert (verify["verdict"], verify["counts"]) == ("fail", {"negative": 0, "exceeded": 2, "suspicious": 1})
+    (report,) = (tmp_path / "anchor" / "production" / "runs").glob("*/report.md")
+    assert "- integrity.verify from db1: fail after " in report.read_text()
+    assert "1 rows as negative:reset_negative found them, in the schema rollback_kept on db1" in report.read_text()
+    assert "a@x.example" not in "".join(path.read_text() for path in tmp_path.rglob("runs/*/*") if path.is_file())
+
+    anchor.play("steady.rollback.undo")
+    assert world(db) == before
+
+
+def test_a_restore_point_with_critical_rows_is_not_a_healthy_one(db: Cluster) -> None:
+    said: list[str] = []
+    params = {**db.options, "database": "wabot", "change": CHANGE, "seconds": 5, "shown": 1, "captured": {}, "from": ""}
+    for name, good in (("negative", False), ("no_mail", True)):
+        given = [each for each in DECLARED if each["name"] == name]
+        call = Call({**params, "stage": "capture", "checks": [{**BARE, **each} for each in given]}, False, said.append)
+        facts = sql_integrity_info.do(call).facts
+        assert (facts["good"], facts["captured_host"]) == (good, {name: 1})
+    assert said == ["no_mail: 1 rows"]
+
+
+def test_every_strategy_checks_the_data_before_customers_are_watched() -> None:
+    books = sorted((ROOT / "playbooks").glob("*_rollback.yml"))
+    assert len(books) == 6
+    for book in [*books, ROOT / "playbooks" / "data_repair.yml"]:
+        (play,) = yaml.safe_load(book.read_text())
+        steps = play["vars"]["rollback_steps"]
+        assert "gate.soak" in steps[steps.index("integrity.verify") :], book.name
+
+
+def test_the_declarations_of_wabotiq_fit_every_schema_that_it_had(there: Cluster, tmp_path: Path) -> None:
+    """The older one forbids what the newer one let happen; the checks are read on both."""
+    inventory = yaml.safe_load((ROOT / "inventories/wabot/group_vars/all/integrity.yml").read_text())
+    known = checks.load([{**BARE, **each} for each in inventory["integrity_checks"]])
+    there.run("postgres", "DROP DATABASE IF EXISTS wabot WITH (FORCE)")
+    there.create(content="SELECT 1")
+    lines = {"HOST": "127.0.0.1", "PORT": there.port, "NAME": "wabot", "USER": "wabot", "PASSWORD": PASSWORD}
+    (tmp_path / "env").write_text("".join(f"WABOT_DB_{name}={value}\n" for name, value in lines.items()))
+    product = Project(str(ROOT / "tests/systems/wabot/v1"), str(tmp_path / "env"), python=sys.executable, timeout=120)
+    product.manage("migrate", "--verbosity", "0")
+    product.manage("seed_demo_data", "--conversations", "2", "--messages", "2")
+    assert [each.rows for each in look.look(place(there), known, 5)] == [0, 0, 0]
+    # As v2 leaves them.
+    there.run(
+        "wabot",
+        "ALTER TABLE bot_messageharmonizationlog ALTER message_ids DROP NOT NULL",
+        "INSERT INTO bot_messageharmonizationlog (conversation_id, status, created_at) "
+        "SELECT id, 'done', now() FROM messaging_conversation LIMIT 2",
+        "INSERT INTO bot_referencecontext (conversation_id, items, created_at) VALUES (999, 'null', now())",
+    )
+    assert [each.rows for each in look.look(place(there), known, 5)] == [2, 0, 1]
+    with pytest.raises(CommandFailed, match="check_data_integrity ended with code 1"):
+        product.manage("check_data_integrity")
+    repair.repair(
+        place(there), known, "logs_without_messages:empty,orphaned_contexts:remove", repair.Terms(5, 9), False
+    )
+    product.manage("check_data_integrity")
+    assert undo(there)["restored"] == {"orphaned_contexts:remove (2)": 1, "logs_without_messages:empty (1)": 2}

@@ -76,7 +76,7 @@ def count(connection: Any, where: table.Table, condition: str) -> int:
 
 
 def gate(found: Sequence[Finding], then: Mapping[str, int], place: str, began: float) -> dict[str, Any]:
-    """{verdict, reason, probes, counts, warnings}: as a gate is told in the report. Pure but for the clock."""
+    """{verdict, reason, probes, counts, noticed}: as a gate is told in the report. Pure but for the clock."""
     critical = [each for each in found if each.check.critical]
     verdicts = [each.verdict for each in critical]
     verdict = next((each for each in ("fail", "inconclusive") if each in verdicts), "pass")
@@ -96,7 +96,7 @@ def gate(found: Sequence[Finding], then: Mapping[str, int], place: str, began: f
         "reason": "; ".join(bad) or "no critical check finds a row",
         "probes": probes,
         "counts": {each.check.name: each.rows for each in found},
-        "warnings": [f"{e.check.name}: {reason(e, then)}" for e in found if not e.check.critical and e.rows != 0],
+        "noticed": [f"{e.check.name}: {reason(e, then)}" for e in found if not e.check.critical and e.rows != 0],
         "from": place,
         "started": canonical.utc(began),
         "seconds": round(time.time() - began, 3),
