@@ -25,6 +25,7 @@ import time
 from typing import Any
 
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.steady.rollback.plugins.module_utils.core import redact
 
 WIDTH = 80
 SILENCE = 20.0  # seconds after which a sign of life is shown
@@ -105,9 +106,13 @@ class CallbackModule(Default):
         self._red(f"UNREACHABLE [{result.host.get_name()}] {' '.join(str(result.result.get('msg', '')).split())}")
 
     def _red(self, text: str) -> None:
-        # No word is broken: an error ends with a command to be copied.
+        # No word is broken: an error ends with a command to be copied. Only its first line begins at the margin, so
+        # that what a host has said is never taken for a line of ours.
         fold = textwrap.TextWrapper(WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-        self._display.display("\n".join(map(fold.fill, text.split("\n"))), color="red", stderr=True)
+        first, *rest = map(fold.fill, redact.clean(text).split("\n"))
+        self._display.display(
+            "\n".join([first, *(textwrap.indent(each, "  ") for each in rest)]), color="red", stderr=True
+        )
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The end: no sign of life is due any more."""
