@@ -41,7 +41,7 @@ options:
       repairs:
         description:
           - By name, what may be done with such rows.
-          - C({set: {column: expression}}) sets columns to SQL expressions over the row. C({delete: true}) deletes it.
+          - "C({set: {column: expression}}) sets columns to SQL expressions over the row, C({delete: true}) deletes it."
         type: dict
         default: {}
   change:

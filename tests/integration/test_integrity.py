@@ -348,7 +348,13 @@ def test_killed_in_the_middle_it_is_as_if_it_never_was_and_can_be_done_again(db:
     if way == "back":
         do(db, "orphans:remove,negative:reset_negative")
     before = world(db)
-    work = {"repair": lambda: do(db, "negative:reset_negative", wait=30), "back": lambda: undo(db)}[way]
+
+    def work() -> None:
+        if way == "back":
+            back.put_back(place(db, seconds=60), 60, False, False)
+        else:
+            do(db, "negative:reset_negative", wait=60, seconds=60)
+
     # It stands in the middle: the row is changed, and its audit is not yet written.
     db.run("wabot", *AUDIT)
     with db.connect("wabot") as busy, busy.transaction():
@@ -371,7 +377,6 @@ def test_what_is_kept_belongs_to_the_owner_and_goes_when_its_time_is_over(db: Cl
     do(db, "orphans:remove", change="another")
     # The product's own nightly dump, as the owner of the database, still works and holds what is kept.
     dump = [str(db.tools / "pg_dump"), "-h", "127.0.0.1", "-p", str(db.port), "-U", "wabot", "-d", "wabot"]
-
     done = subprocess.run(dump, env={"PGPASSWORD": db.server.password}, capture_output=True, text=True, check=True)
     assert "CREATE TABLE rollback_kept.repair" in done.stdout
     assert db.run("wabot", "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'rollback_kept'") == [
