@@ -94,8 +94,11 @@ class CallbackModule(Default):
         if self._verbose or "code" not in result.result:
             super().v2_runner_on_failed(result, ignore_errors)
             return
-        if not result.result.get("shown"):
-            self._red(f"FAILED [{result.host.get_name()}] {result.result['msg']}")
+        found = result.result
+        if not found.get("shown"):
+            text, hint = str(found["msg"]), str(found.get("hint") or "")
+            more = f"\nHint: {hint}" if hint and hint not in text else ""
+            self._red(f"FAILED [{result.host.get_name()}] {text}{more}")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """The engine tells it once more, with the ways on."""
