@@ -25,6 +25,7 @@ import time
 from typing import Any
 
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.steady.rollback.plugins.plugin_utils import interrupt
 
 WIDTH = 80
 SILENCE = 20.0  # seconds after which a sign of life is shown
@@ -56,6 +57,9 @@ class CallbackModule(Default):
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Remember what is under way."""
         self._began, self._task = time.monotonic(), task.get_name()
+        if task.action == "steady.rollback.run":
+            # Before a run is opened nothing has changed, and what closes it needs no step to stop at.
+            (interrupt.listen if task.args.get("state") in ("opened", "marked") else interrupt.over)()
         if self._verbose:
             super().v2_playbook_on_task_start(task, is_conditional)
 

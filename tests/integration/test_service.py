@@ -160,9 +160,7 @@ def test_a_service_that_cannot_become_healthy_is_given_up_before_its_time(world:
     health = f"http://127.0.0.1:{free_port()}/"
     with pytest.raises(NotEffective) as told:
         world.control(Unit("broken", health=health)).start(60, dry_run=False)
-    assert told.value.message == (
-        "broken starts and ends again and again (5 times). SyntaxError: invalid syntax"
-    )
+    assert told.value.message == ("broken starts and ends again and again (5 times). SyntaxError: invalid syntax")
     assert told.value.hint.startswith("Mend what its log says, then resume; or undo.\nThe end of its log:\n")
     assert (told.value.next, told.value.code) == ("ansible-playbook status.yml", "service-not-started")
     Supervisor(str(world.socket)).stop(Unit("broken"))

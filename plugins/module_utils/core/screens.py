@@ -88,7 +88,9 @@ def failure(records: Sequence[journal.Record], of: Plan) -> str:
     """The last screen after a failure, at most 15 lines: what failed, where the world stands, and the three ways on."""
     failed = journal.last(records, "failed")
     rest = [*_world(records, of), *_ways(records, of)]
-    head = _wrap(f"FAILED at [{failed['n']}/{len(of.steps)}] {failed['step']} on {failed['host']}", "  ", most=1)
+    place = f"[{failed['n']}/{len(of.steps)}] {failed['step']}"
+    stopped = failed.get("code") == "stopped"
+    head = _wrap(f"STOPPED before {place}" if stopped else f"FAILED at {place} on {failed['host']}", "  ", most=1)
     free = LAST_SCREEN - 1 - sum(line.count("\n") + 1 for line in rest)
     # What follows the hint's first line is the end of a log: status shows it.
     first = str(failed.get("hint") or "").partition("\n")[0]
