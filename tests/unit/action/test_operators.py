@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.steady.rollback.plugins.module_utils.anchor import session, store
+from ansible_collections.steady.rollback.plugins.module_utils.anchor import disk, session
 from ansible_collections.steady.rollback.plugins.module_utils.core import failpoint
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -150,7 +150,7 @@ def test_an_operator_who_was_frozen_and_replaced_stops_before_his_next_act(
 def test_an_operator_who_was_frozen_while_he_writes_the_record_is_named_in_time(
     sim: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "PATIENCE", 0.2)
+    monkeypatch.setattr(disk, "PATIENCE", 0.2)
     frozen = stopped(sim, freeze=9)
     assert sim.operate("resume", who="ben") == "anchor-busy"
     lock = sim.store.home / "lock"

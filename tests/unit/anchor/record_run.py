@@ -10,6 +10,7 @@ from ansible_collections.steady.rollback.plugins.module_utils.core import lease,
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import JournalBroken
 
 BODY = {"id": "p1", "created": "2026-01-01", "good": True, "purpose": "pre_deploy", "environment": "prod"}
+BODY.update(components={}, hosts={})
 # Longer than the buffer of a file: it takes several writes.
 PLAN = {"plan": {"steps": []}, "run": {"filler": "x" * 20_000}, "point": BODY}
 

@@ -6,8 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from ansible_collections.steady.rollback.plugins.module_utils.anchor import session
-from ansible_collections.steady.rollback.plugins.module_utils.anchor import store as store_module
+from ansible_collections.steady.rollback.plugins.module_utils.anchor import disk, session
 from ansible_collections.steady.rollback.plugins.module_utils.anchor.store import Store
 from ansible_collections.steady.rollback.plugins.module_utils.core import lease, point
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import (
@@ -20,6 +19,8 @@ from ansible_collections.steady.rollback.plugins.module_utils.core.errors import
 
 ANNA = lease.Holder("anna", "ctl1", 100)
 OPENED = {"kind": "opened", "run": "r1"}
+BODY = {"id": "p1", "created": "2026-01-01", "good": True, "purpose": "pre_deploy", "environment": "prod"}
+MANIFEST = {**BODY, "components": {}, "hosts": {}}
 PLAN = {"plan": {}, "run": {}, "point": {}}
 
 
@@ -111,20 +112,18 @@ def test_only_the_named_run_is_unlocked(store: Store) -> None:
 
 
 def test_restore_points_are_found_by_look(store: Store) -> None:
-    body = {"id": "p1", "created": "2026-01-01", "good": True, "purpose": "pre_deploy", "environment": "prod"}
-    store.write_point("p1", point.pack(body))
-    assert session.look(store, "", "latest")["point"] == body
+    store.write_point("p1", point.pack(MANIFEST))
+    assert session.look(store, "", "latest")["point"] == MANIFEST
     with pytest.raises(TargetMissing, match="There is no restore point p2 for prod"):
         session.look(store, "", "p2")
 
 
 def test_a_changed_restore_point_is_refused_but_does_not_hide_the_others(store: Store) -> None:
-    body = {"id": "p1", "created": "2026-01-01", "good": True, "purpose": "pre_deploy", "environment": "prod"}
-    store.write_point("p1", point.pack(body))
-    store.write_point("p2", point.pack({**body, "id": "p2"}).replace(b"pre_deploy", b"pre_delete"))
+    store.write_point("p1", point.pack(MANIFEST))
+    store.write_point("p2", point.pack({**MANIFEST, "id": "p2"}).replace(b"pre_deploy", b"pre_delete"))
     look = session.look(store, "", "")
-    assert (look["points"], look["broken"]) == ([body], ["p2"])
-    assert session.look(store, "", "p1")["point"] == body
+    assert (look["points"], look["broken"]) == ([MANIFEST], ["p2"])
+    assert session.look(store, "", "p1")["point"] == MANIFEST
     for wanted in ("p2", "latest"):
         with pytest.raises(BackupUnusable, match="p2 was changed after it was written"):
             session.look(store, "", wanted)
@@ -145,27 +144,23 @@ def test_an_environment_is_a_plain_name(tmp_path: Path) -> None:
 
 
 def test_a_record_that_cannot_be_written_is_said_and_leaves_no_trace(store: Store) -> None:
-    generation = opened(store)
     for path, write in (
-        (store.run_dir("r1") / "journal.jsonl", lambda: marked(store, generation, 1)),
-        (store.home / "points" / "p1.json", lambda: store.write_point("p1", b"{}")),
+        (store.home / "journal.jsonl", lambda path: disk.append(path, 0, b"{}")),
+        (store.home / "points" / "p1.json", lambda _path: store.write_point("p1", b"{}")),
     ):
-        path.unlink(missing_ok=True)
         (path / "in the way").mkdir(parents=True)
         with pytest.raises(JournalBroken) as error:
-            write()
+            write(path)
         assert error.value.message == f"{path} cannot be written: Is a directory."
         assert error.value.hint == (
             "Nothing is changed that cannot be recorded first. Make room on the anchor, then resume."
         )
         assert (error.value.code, error.value.next) == ("journal-unwritable", "ansible-playbook resume.yml")
-        (path / "in the way").rmdir()
-        path.rmdir()
     assert [path.name for path in store.home.rglob(".*")] == []
 
 
 def test_who_holds_the_record_for_too_long_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(disk, "PATIENCE", 0.05)
     with store.exclusive(), pytest.raises(LockHeld) as error, store.exclusive():
         pass
     assert error.value.message == f"Another process has held the record in {store.home} for 0.05 s."
