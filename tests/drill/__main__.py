@@ -90,7 +90,7 @@ class Drill:
         typed = [f'-e {name}="{value}"' for name, value in variables.items() if not name.startswith("rollback_")]
         print("  $ " + " ".join(["ansible-playbook", f"{book}.yml", *typed]), flush=True)
         command = playbooks.command(self.box, book, **variables)
-        code = subprocess.run(command, cwd=playbooks.ROOT, env=playbooks.environment(), check=False).returncode
+        code = subprocess.run(command, cwd=playbooks.ROOT, env=playbooks.environment(self.box), check=False).returncode
         if code:
             raise RuntimeError(f"{book}.yml ended with {code}")
 

@@ -27,20 +27,26 @@ def command(sandbox: Sandbox, book: str, **variables: str) -> list[str]:
     return [str(Path(sys.executable).parent / "ansible-playbook"), *inventories, f"{book}.yml", *extra]
 
 
-def environment() -> dict[str, str]:
-    """The environment of a shell in ROOT; what Ansible keeps stays inside the checkout."""
+def environment(sandbox: Sandbox) -> dict[str, str]:
+    """The environment of a shell in ROOT; what Ansible keeps stays inside the checkout.
+
+    The hosts of each sandbox have a temporary directory of their own, as hosts have: modules lock there.
+    """
+    temporary = sandbox.directory / "tmp"
+    temporary.mkdir(exist_ok=True)
     kept = {
+        "TMPDIR": str(temporary),
         "ANSIBLE_HOME": str(ROOT / ".cache" / "ansible"),
         "PYTHONUNBUFFERED": "1",
         "XDG_CACHE_HOME": str(ROOT / ".cache"),
     }
-    return {**kept, **surroundings()}
+    return {**surroundings(), **kept}
 
 
 def play(sandbox: Sandbox, book: str, code: int = 0, /, **variables: str) -> str:
     """Run a command to its end and return what it printed; raises RuntimeError when it does not end with ``code``."""
     done = subprocess.run(
-        command(sandbox, book, **variables), cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL,
+        command(sandbox, book, **variables), cwd=ROOT, env=environment(sandbox), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=LONGEST,
     )  # fmt: skip
     if done.returncode != code:
