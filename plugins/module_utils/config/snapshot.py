@@ -93,6 +93,7 @@ def restore_back(of: Configuration, change: str, dry_run: bool) -> dict[str, Any
     """Put back what was in force before ``change``; nothing to do when it changed nothing."""
     data = files.read(of.record(change))
     if data is None:
+        failpoint.inside("config.restore_back")
         return {"changed": False, "files": {}, "rows": 0}
     before = json.loads(data)
     wanted = {path: _copy(of, name, path) if name else None for path, name in before["files"].items()}
@@ -163,16 +164,16 @@ def _become(
                 files.remove(Path(path))
             else:
                 files.write(Path(path), data)
-        failpoint.inside("config.restore", "config.restore_back")
-        if stirred:
-            of.write_rows(rows_wanted)
-            if left := _differing(of.read_rows(), rows_wanted):
-                raise NotEffective(
-                    f"{left} rows of {', '.join(of.models)} are not what they were made.",
-                    hint="Something else writes them. Stop it, then resume.",
-                    next="ansible-playbook resume.yml",
-                    code="rows-not-restored",
-                )
+    failpoint.inside("config.restore", "config.restore_back")
+    if stirred and not dry_run:
+        of.write_rows(rows_wanted)
+        if left := _differing(of.read_rows(), rows_wanted):
+            raise NotEffective(
+                f"{left} rows of {', '.join(of.models)} are not what they were made.",
+                hint="Something else writes them. Stop it, then resume.",
+                next="ansible-playbook resume.yml",
+                code="rows-not-restored",
+            )
     return {"changed": bool(moving or stirred), "files": shown, "rows": stirred}
 
 

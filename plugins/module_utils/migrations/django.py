@@ -131,6 +131,7 @@ class Migrations:
         verdict = judge(live, names)
         facts = {"verdict": verdict.kind, "lacks": list(verdict.lacks), "undone": list(verdict.undo)}
         if verdict.kind == CODE_ONLY:
+            failpoint.inside("migrations.down")
             return {"changed": False, **facts}
         if verdict.kind != DOWN or not allow_down:
             raise self.refusal(verdict)
