@@ -39,7 +39,7 @@ def open_run(
         store.write_lease(taken)
         if request.continues != request.run:
             store.write_plan(request.run, plan)
-        store.append(request.run, [record])
+        store.append(request.run, [{**record, "generation": taken.generation}])
     return taken
 
 
@@ -138,7 +138,8 @@ def _timed(
             began = canonical.epoch(intents[record["n"]]["at"])
             placed.append({**record, "seconds": round(now - began, 3)})
         elif record["kind"] == "failed":
-            placed.append({**record, "n": under_way.get("n", 0), "step": under_way.get("step", "start")})
+            # A run that was stopped between two steps names the one that it has not begun.
+            placed.append({"n": under_way.get("n", 0), "step": under_way.get("step", "start"), **record})
         else:
             placed.append(record)
     return placed

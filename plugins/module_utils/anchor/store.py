@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,13 +22,20 @@ from typing import Any
 from ..core import canonical, journal, lease
 from ..core.errors import BadInput, JournalBroken, TargetMissing
 
+# A symlink in the place of a file leads astray: neither lock nor journal is opened through one.
+APPENDING = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+
 
 class Store:
     """All reading and writing for one environment. ``root`` is for example ``/var/lib/rollback``."""
 
     def __init__(self, root: str, environment: str) -> None:
-        if not environment or "/" in environment or environment.startswith("."):
-            raise BadInput(f"{environment!r} cannot name an environment.", hint="Set rollback_environment.")
+        if not NAME.match(environment):
+            raise BadInput(
+                f"{environment[:100]!r} cannot name an environment.",
+                hint="Set rollback_environment to letters, digits, '-', '_' and '.'.",
+            )
         self.home = Path(root) / environment
 
     # -- the lock -----------------------------------------------------------------------------------------------
@@ -37,7 +45,7 @@ class Store:
         """Nobody else changes the lock or a journal meanwhile; ends with the process, however it ends."""
         try:
             self._directory(self.home)
-            handle = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(self.home / "lock", APPENDING, 0o600)
         except OSError as error:
             raise JournalBroken(
                 f"{self.home} cannot be written: {error.strerror}.",
@@ -66,7 +74,14 @@ class Store:
     # -- runs ---------------------------------------------------------------------------------------------------
 
     def run_dir(self, run: str) -> Path:
-        """Where a run keeps its plan, journal, evidence and report."""
+        """Where a run keeps its plan, journal, evidence and report; raises BadInput for what cannot be an id."""
+        if not NAME.match(run):
+            raise BadInput(
+                f"{run[:100]!r} is not the id of a run.",
+                hint="It is what status.yml shows, for example r20260101t120000-4f2a.",
+                next="ansible-playbook status.yml",
+                code="run-missing",
+            )
         return self.home / "runs" / run
 
     def runs(self) -> list[str]:
@@ -115,7 +130,7 @@ class Store:
             data += line
         path = self.run_dir(run) / "journal.jsonl"
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(path, APPENDING, 0o600)
             with os.fdopen(handle, "r+b") as file:
                 file.truncate(decoded.length)
                 file.seek(decoded.length)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import canonical
+from . import canonical, redact
 from .errors import JournalBroken
 
 GENESIS = "0" * 64
@@ -40,7 +40,8 @@ class Decoded:
 
 def encode(tail: Tail, at: str, record: Mapping[str, Any]) -> tuple[bytes, Tail]:
     """One line (with its newline) and the tail behind it."""
-    line = canonical.dumps({**record, "seq": tail.seq, "at": at, "prev": tail.prev})
+    # An operator looks at it with cat and tail: nothing in it may move the cursor or end a line.
+    line = redact.escaped(canonical.dumps({**record, "seq": tail.seq, "at": at, "prev": tail.prev}).decode()).encode()
     return line + b"\n", Tail(tail.seq + 1, hashlib.sha256(line).hexdigest())
 
 

@@ -8,11 +8,12 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import journal
+from . import journal, standing
 from .canonical import duration, epoch
 from .plan import Plan, Step, budget
 
 WIDTH = 80
+LAST_SCREEN = 15  # lines
 MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
 
@@ -20,7 +21,7 @@ def plan(run: Mapping[str, Any], of: Plan, point: Mapping[str, Any], now: float)
     """What a run is about to do, on one screen of at most 24 lines."""
     noticed = [step for step in of.steps if step.notice]
     lines = [
-        f"{run['strategy']} rollback of {run['environment']}    plan {of.hash[:12]}",
+        _wrap(f"{run['strategy']} rollback of {run['environment']}", "  ") + f"    plan {of.hash[:12]}",
         _field("back to", _point(point, now)),
         _field("reason", str(run["reason"]) or "none given"),
         _field("steps", " > ".join(_names(of.steps))),
@@ -37,9 +38,9 @@ def runbook(of: Plan) -> str:
     """Every step with its hosts, budget and inverse: what ``--check`` prints."""
     rows = [f"{'n':>3}  {'step':<22} {'hosts':<24} {'budget':>7}  undone by"]
     for step in of.steps:
-        hosts = ",".join(step.hosts)
-        hosts = hosts if len(hosts) <= 24 else f"{hosts[:20]}..."
-        rows.append(f"{step.n:>3}  {step.name:<22} {hosts:<24} {duration(step.budget):>7}  {step.inverse or '-'}")
+        first, *more = textwrap.wrap(", ".join(step.hosts), 24, break_long_words=False, break_on_hyphens=False)
+        rows.append(f"{step.n:>3}  {step.name:<22} {first:<24} {duration(step.budget):>7}  {step.inverse or '-'}")
+        rows += [f"{'':28}{line}" for line in more]
     return "\n".join(rows)
 
 
@@ -86,37 +87,34 @@ def progress(step: Step, count: int, elapsed: float, left: float) -> str:
 def failure(records: Sequence[journal.Record], of: Plan) -> str:
     """The last screen after a failure, at most 15 lines: what failed, where the world stands, and the three ways on."""
     failed = journal.last(records, "failed")
-    lines = [
-        _wrap(f"FAILED at [{failed['n']}/{len(of.steps)}] {failed['step']} on {failed['host']}", "  "),
-        _wrap(f"  {failed['message']}", "  ", most=3),
-    ]
-    if failed.get("hint"):
-        lines.append(_wrap(f"  {failed['hint']}", "  ", most=2))
-    lines += [
-        _wrap(f"  state   {world(records, of)}", "          ", most=3),
-        "  resume  ansible-playbook resume.yml",
-        "  undo    ansible-playbook undo.yml",
-        "  details ansible-playbook status.yml",
-    ]
-    return "\n".join(lines)
+    rest = [*_world(records, of), *_ways(records, of)]
+    place = f"[{failed['n']}/{len(of.steps)}] {failed['step']}"
+    stopped = failed.get("code") == "stopped"
+    head = _wrap(f"STOPPED before {place}" if stopped else f"FAILED at {place} on {failed['host']}", "  ", most=1)
+    free = LAST_SCREEN - 1 - sum(line.count("\n") + 1 for line in rest)
+    # What follows the hint's first line is the end of a log: status shows it.
+    first = str(failed.get("hint") or "").partition("\n")[0]
+    hint = _wrap(f"  {first}", "  ", most=max(1, free - 2)) if first else ""
+    taken = hint.count("\n") + 1 if hint else 0
+    message = _wrap(f"  {failed['message']}", "  ", most=max(1, min(5, free - taken)))
+    return "\n".join(line for line in (head, message, hint, *rest) if line)
 
 
-def world(records: Sequence[journal.Record], of: Plan) -> str:
-    """Where the journal says that the system stands: which changes are in force right now."""
-    done, begun = journal.done_steps(records), journal.begun_steps(records)
-    acting = [step for step in of.steps if step.acts]
-    unsure = [step.name for step in acting if step.n in begun - done]
-    standing: dict[tuple[str, str], None] = {}
-    for step in (each for each in acting if each.n in done):
-        for host in step.hosts:
-            if standing.pop((step.inverse, host), "gone") == "gone":
-                standing[step.name, host] = None
-    if not standing and not unsure:
-        return "nothing has changed; it is safe to leave."
-    text = "in force: " + (", ".join(dict.fromkeys(name for name, _host in standing)) or "nothing")
-    if unsure:
-        text += "; perhaps: " + ", ".join(unsure)
-    return text + ". The replaced data and code are kept."
+def _world(records: Sequence[journal.Record], of: Plan) -> list[str]:
+    """A line for each part of the world and, of a run that has not ended, whether it may stay so for a while."""
+    lines = [_field(part, text, most=2) for part, text in standing.parts(records, of)]
+    ended = journal.last(records, "closed").get("outcome", "held") != "held"
+    return lines if ended else [*lines, _field("can wait", standing.can_wait(records, of))]
+
+
+def _ways(records: Sequence[journal.Record], of: Plan) -> list[str]:
+    """The three commands; where one would be refused, what to do instead."""
+    resume, undo = "ansible-playbook resume.yml", "ansible-playbook undo.yml"
+    if not standing.changed(records, of):
+        resume, undo = "not needed: give the same command again", "not needed: there is nothing to take back"
+    elif of.strategy == "undo":
+        undo = "this is the way back: resume it"
+    return [f"  resume    {resume}", f"  undo      {undo}", "  details   ansible-playbook status.yml"]
 
 
 def status(look: Mapping[str, Any], of: Plan | None) -> str:
@@ -129,11 +127,12 @@ def status(look: Mapping[str, Any], of: Plan | None) -> str:
     opened, closed = journal.last(records, "opened"), journal.last(records, "closed")
     done = journal.done_steps(records)
     lines = [
-        f"run {look['run']}: {opened.get('strategy', '')} on {opened.get('environment', '')}",
+        _wrap(f"run {look['run']}: {opened.get('strategy', '')} on {opened.get('environment', '')}", "  "),
         _field("by", f"{opened.get('operator', '')} from {opened.get('host', '')}, {opened.get('at', '')[:19]}Z"),
         _field("steps", f"{len(done)} of {len(of.steps)} done"),
         _field("outcome", str(closed.get("outcome", "not closed"))),
-        _field("state", world(records, of)),
+        *_why(records, closed),
+        *_world(records, of),
     ]
     if held and held["state"] != "free":
         age = duration(look["now"] - held["heartbeat"])
@@ -148,8 +147,18 @@ def status(look: Mapping[str, Any], of: Plan | None) -> str:
     if shown:
         lines.append(shown)
     if held and held["state"] != "free":
-        lines.append(_field("next", "ansible-playbook resume.yml   or   ansible-playbook undo.yml"))
+        lines += _ways(records, of)[:2]
     return "\n".join(lines)
+
+
+def _why(records: Sequence[journal.Record], closed: Mapping[str, Any]) -> list[str]:
+    """What a held run has failed at, in full."""
+    if closed.get("outcome") != "held":
+        return []
+    failed = journal.last(records, "failed")
+    hint, *log = str(failed.get("hint") or "").splitlines() or [""]
+    told = [_field("failed", f"{failed['step']} on {failed['host']}: {failed['message']}"), _field("hint", hint)]
+    return [*(told if hint else told[:1]), *(_wrap(f"            {line}", " " * 14) for line in log)]
 
 
 def since(records: Sequence[journal.Record], of: Plan, now: float) -> str:
@@ -183,8 +192,8 @@ def _names(steps: Sequence[Step]) -> list[str]:
     return list(dict.fromkeys(step.name for step in steps))
 
 
-def _field(name: str, text: str) -> str:
-    return _wrap(f"  {name:<9} {text}", " " * 12)
+def _field(name: str, text: str, most: int = 12) -> str:
+    return _wrap(f"  {name:<9} {text}", " " * 12, most)
 
 
 def _wrap(text: str, indent: str, most: int = 12) -> str:
