@@ -174,7 +174,7 @@ class Bucket:
         return StorageFailed(
             f"The object store refused {what} of {self.prefix}{key} in bucket {self.name}: "
             f"{said.get('Code', type(error).__name__)}: {said.get('Message') or error}",
-            hint="Check the address, the bucket and the credentials in rollback_s3.",
+            hint="Check the address, the bucket, the credentials and ca_file in rollback_s3.",
             next="ansible-playbook preflight.yml",
         )
 
