@@ -131,9 +131,10 @@ def test_the_object_store(store: tuple[dict[str, Any], dict[str, Any]]) -> None:
     assert writer.keys("production/") == ["production/backups/p1"]
     with pytest.raises(StorageFailed) as refused:
         writer.delete("production/backups/p1")
-    assert refused.value.code == "storage-failed"
-    assert refused.value.message.startswith(
-        "The object store refused delete_object of production/backups/p1 in bucket backups: AccessDenied"
+    assert refused.value.code == "storage-denied"
+    assert refused.value.message.startswith("The object store failed at delete_object of production/backups/p1 in")
+    assert refused.value.hint == (
+        "Correct access_key and secret_key in rollback_s3, or allow this account what the message names."
     )
     client = s3_client(run)
     for harm in (

@@ -137,8 +137,10 @@ def test_the_object_store(s3: dict[str, Any], signed: tuple[ssl.SSLContext, Path
         unknown = refusal(lambda: Bucket(here).get("tls"))
         assert "SSLError: SSL validation failed for" in unknown.message
         assert "self-signed certificate" in unknown.message
-        assert unknown.hint == "Check the address, the bucket, the credentials and ca_file in rollback_s3."
-        assert (unknown.code, unknown.next) == ("storage-failed", "ansible-playbook preflight.yml")
+        assert unknown.hint == (
+            "Its certificate is not trusted for this name: name its authority in ca_file of rollback_s3."
+        )
+        assert (unknown.code, unknown.next) == ("storage-untrusted", "ansible-playbook preflight.yml")
         assert Bucket({**here, "ca_file": str(authority)}).get("tls") == b"x"
         elsewhere = {**here, "endpoint_url": f"https://127.0.0.1:{port}", "ca_file": str(authority)}
         assert "hostname '127.0.0.1' doesn't match 'localhost'" in refusal(lambda: Bucket(elsewhere).get("tls")).message

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from ..core import failpoint
 from ..core.errors import NotEffective, RollbackError
 from ..drivers import package
 from ..files import private_directory
@@ -173,6 +174,7 @@ def _finished(
     server: Server, connection: Any, order: Order, expected: Mapping[str, Any], origin: str
 ) -> dict[str, Any]:
     """Compare the database with what the restore point says, then let it count."""
+    failpoint.inside("postgres.prepare")
     with server.connect(order.side, application(order.change)) as inside:
         rows, schema = contents.rows(inside), contents.fingerprint(inside)
     wanted = expected["tables"]

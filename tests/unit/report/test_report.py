@@ -240,7 +240,9 @@ def changed(value: Any, path: tuple[Any, ...], to: Any) -> Any:
         return to
     if isinstance(value, dict):
         return {key: changed(each, path[1:], to) if key == path[0] else each for key, each in value.items()}
-    return [changed(each, path[1:], to) if i == path[0] else each for i, each in enumerate(value)]
+    if isinstance(value, list):
+        return [changed(each, path[1:], to) if i == path[0] else each for i, each in enumerate(value)]
+    return value  # what was there has been changed already
 
 
 @settings(max_examples=80, deadline=None)
