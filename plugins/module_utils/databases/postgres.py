@@ -48,6 +48,12 @@ SESSION = {
 KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
 
 
+UNTRUSTED = (
+    "The server has to prove its name. Put the certificate of its authority into ~/.postgresql/root.crt of the account "
+    "that does this here, or set PGSSLROOTCERT."
+)
+
+
 @dataclass(frozen=True)
 class Server:
     """Where PostgreSQL listens, and the role that speaks to it.
@@ -96,7 +102,7 @@ class Server:
             raise DatabaseFailed(
                 f"PostgreSQL at {self.host}:{self.port}, database {database!r}, role {self.user}: "
                 + " ".join(str(error).split()),
-                hint="Is the server up, and may this role do that?",
+                hint=UNTRUSTED if "certificate" in str(error) else "Is the server up, and may this role do that?",
                 next=f"psql -h {self.host} -p {self.port} -U {self.user} -l",
             ) from error
 
