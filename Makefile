@@ -24,14 +24,17 @@ drill: venv  ## Break a production-like system, roll it back, undo, redo; prints
 test:  ## Run every check below
 	@python3 scripts/check.py
 
-lint sanity unit integration robustness molecule:
+lint sanity unit integration molecule:
 	@python3 scripts/check.py $@
+
+robustness:
+	@python3 scripts/check.py robustness slow
 
 lint:  ## Style, types, import contracts, YAML, roles and documentation
 sanity:  ## ansible-test sanity, without ignores
 unit:  ## Unit and property tests
 integration:  ## The modules against real services
-robustness:  ## Every strategy on the sandbox, and a rollback killed between any two steps
+robustness:  ## Every strategy, every kill and every fault on the sandbox, also what is too slow for make test
 molecule:  ## Whole rollbacks on containers with systemd
 
 docs: venv  ## Write the generated parts of the documentation

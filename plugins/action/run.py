@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.steady.rollback.plugins.module_utils.core import effects, plan, screens
+from ansible_collections.steady.rollback.plugins.module_utils.core import effects, failpoint, plan, screens
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import PlanRefused
 from ansible_collections.steady.rollback.plugins.plugin_utils import controller
 from ansible_collections.steady.rollback.plugins.plugin_utils.report import render
@@ -65,6 +65,8 @@ class ActionModule(controller.EngineAction):
         todo = [plan.Step(**each) for each in planned["todo"]]
         position = next(i for i, each in enumerate(todo) if each.n == step.n)
         records = _done(todo[position - 1], variables) if position else []
+        if position:
+            failpoint.reach(todo[position - 1].name, "after", controller.holder()["pid"])
         records.append({"kind": "intent", "n": step.n, "step": step.name, "hosts": step.hosts})
         marked = self.anchor(
             "run",
@@ -73,7 +75,10 @@ class ActionModule(controller.EngineAction):
         )
         left = sum(planned["durations"].get(each.name, each.budget) for each in todo[position:])
         self.show(screens.progress(step, len(planned["plan"]["steps"]), marked["seconds"], left))
-        return {"changed": False, "hold": planned["run"]["environment"] if step.holds else ""}
+        failpoint.reach(step.name, "before", controller.holder()["pid"])
+        run = planned["run"]
+        hold = f"{run['change']} {base['generation']} {step.budget} {run['environment']}" if step.holds else ""
+        return {"changed": False, "n": step.n, "hold": hold, "failpoint": failpoint.armed_inside(step.name)}
 
     def _closed(
         self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
@@ -81,6 +86,8 @@ class ActionModule(controller.EngineAction):
         todo = [plan.Step(**each) for each in planned["todo"]]
         outcome = "undone" if planned["run"]["strategy"] == "undo" else "completed"
         records = _done(todo[-1], variables) if todo else []
+        if todo:
+            failpoint.reach(todo[-1].name, "after", controller.holder()["pid"])
         records.append({"kind": "closed", "outcome": outcome})
         return self._end(base, records, outcome, args, variables)
 
@@ -95,7 +102,7 @@ class ActionModule(controller.EngineAction):
         found = effects.culprit(failed or _unreachable(planned, variables))
         measured = {host: effects.keep(result) for host, result in failed.items() if "code" in result}
         records: list[dict[str, Any]] = [
-            {"kind": "failed", **found, "effects": measured},
+            {"kind": "failed", **found, "effects": measured, "done_on": _done_on(planned, found, variables)},
             {"kind": "closed", "outcome": "held"},
         ]
         if found["code"] == "lock-lost":
@@ -167,6 +174,20 @@ def _lines(samples: str | None) -> list[str]:
     except OSError as error:
         Display().warning(f"What the prober saw cannot be read: {error}")
         return []
+
+
+def _done_on(planned: Mapping[str, Any], found: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+    """The hosts on which the step that failed elsewhere was done.
+
+    Known only where the one task that does the work has failed: else an older step's result would be taken for this
+    one's.
+    """
+    number = (variables.get("rollback_marked") or {}).get("n", 0)
+    if not number or found["code"] == "task-failed":
+        return []
+    step = planned["plan"]["steps"][number - 1]
+    results = controller.results(variables, step["component"], "effect", step["hosts"])
+    return [host for host, result in results.items() if not (result.get("failed") or result.get("unreachable"))]
 
 
 def _unreachable(planned: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from .core import failpoint
 from .core.checks import Check, ok, warn
 from .core.errors import NotEffective
 from .core.redact import redact
@@ -75,6 +76,7 @@ def collect(request: Request) -> Kept:
             room -= len(content)
             truncated += [f"{name}: {cut}"] if cut else []
             files.append(_write(directory / name, content))
+        failpoint.inside("evidence.prepare")
         # Written last: its presence says that the collection is complete.
         sums = "".join(f"{entry['sha256']}  {Path(entry['path']).name}\n" for entry in files)
         _write(directory / SUMS, sums.encode())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import files, web
-from .core import checks
+from .core import checks, failpoint
 from .core.errors import CommandFailed, NotEffective
 from .django_command import Project
 
@@ -115,6 +115,7 @@ class Maintenance:
             warnings += self._command(on)
             if self.flag.is_on() != on:
                 self.flag.turn(on)
+        failpoint.inside(f"maintenance.{'enable' if on else 'disable'}")
         facts.update(self.outside.prove(on))
         if on and not before and self.notice and self.project:
             try:

@@ -36,7 +36,7 @@ def test_a_cancelled_job_is_shown_and_resumed(world: World) -> None:
     (world.traces / "slow-swap-db1").unlink()
     status = world.play("status")
     assert "not closed" in status
-    assert "in force: door.close; perhaps: data.swap" in " ".join(status.split())
+    assert "door closed data not certain: the old or still the new" in " ".join(status.split())
     assert max(map(len, status.splitlines())) <= 80
     world.play("resume")
     assert world.trace("edge1") == ["close", "open"]

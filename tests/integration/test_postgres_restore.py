@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +245,58 @@ def test_an_extension_of_a_superuser_is_left_out_or_waits_in_a_template(product:
     waiting = restore.prepare(product.server, bucket, order(facts, change="c2", template="ready"), dry_run=False)
     assert product.run(waiting["database"], installed) == [("hstore",), ("pg_stat_statements",)]
     product.run("postgres", "ALTER DATABASE ready IS_TEMPLATE false")
+
+
+def test_what_only_a_superuser_may_create_is_left_out_and_said(product: Cluster, bucket: Bucket) -> None:
+    """A dump that holds it would fail half-way; a subscription would start to work."""
+    product.run(
+        "wabot",
+        'CREATE PUBLICATION "all rows" FOR ALL TABLES',
+        "CREATE PUBLICATION whole FOR TABLES IN SCHEMA public",
+        "CREATE PUBLICATION one FOR TABLE message",
+        "CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$",
+        "CREATE EVENT TRIGGER guard ON ddl_command_end EXECUTE FUNCTION watch()",
+        "COMMENT ON EVENT TRIGGER guard IS 'of the auditors'",
+        "COMMENT ON PUBLICATION \"all rows\" IS 'for the warehouse'",
+        "CREATE SUBSCRIPTION feed CONNECTION 'host=127.0.0.1 port=1' PUBLICATION x WITH (connect = false)",
+        "ALTER SUBSCRIPTION feed SET (slot_name = NONE)",
+    )
+    facts = captured(product, bucket)
+    (row,) = (row for row in source.look(product.server, bucket, facts, PLACE) if row.level != "ok")
+    assert (row.level, row.found, row.fix) == (
+        "warn",
+        "only a superuser may create event trigger guard, publication all rows, publication whole, subscription feed: "
+        "left out",
+        "Create them again after the rollback.",
+    )
+    done = restore.prepare(product.server, bucket, order(facts), dry_run=False)
+    assert product.run(done["database"], "SELECT pubname::text FROM pg_publication") == [("one",)]
+    assert product.run(done["database"], "SELECT count(*) FROM pg_event_trigger") == [(0,)]
+    product.run(
+        "wabot", "DROP SUBSCRIPTION feed", "CREATE FUNCTION c() RETURNS int LANGUAGE internal AS 'pg_backend_pid'"
+    )
+    facts = backup.take(product.server, bucket, backup.Order("wabot", "production", "c", "pre_deploy"), dry_run=False)
+    assert facts["backup"]["reserved"]["needed"] == [["FUNCTION", "public.c()"]]
+
+
+def test_a_superuser_restores_as_the_owner_too(product: Cluster, bucket: Bucket) -> None:
+    product.run("wabot", "CREATE EXTENSION pg_stat_statements")
+    facts = captured(product, bucket)
+    superuser = replace(product.server, user="postgres")
+    assert restore.prepare(superuser, bucket, order(facts), dry_run=False)["tables"] == facts["tables"]
+
+
+def test_what_is_in_no_dump_is_not_compared(product: Cluster, bucket: Bucket) -> None:
+    """An index that was left half made, and the index of a table that belongs to an extension that is left out."""
+    product.run(
+        "wabot",
+        "CREATE INDEX half ON message (body); UPDATE pg_index SET indisvalid = false "
+        "WHERE indexrelid = 'half'::regclass",
+        "CREATE EXTENSION pg_stat_statements; CREATE TABLE job (id int PRIMARY KEY)",
+        "ALTER EXTENSION pg_stat_statements ADD TABLE job",
+    )
+    facts = captured(product, bucket)
+    assert restore.prepare(product.server, bucket, order(facts), dry_run=False)["tables"] == facts["tables"]
 
 
 def test_a_strangers_database_is_left_alone(product: Cluster, bucket: Bucket) -> None:

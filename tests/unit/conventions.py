@@ -12,7 +12,7 @@ import yaml
 
 HEADER = "# GNU General Public License v3.0+"
 STAGE_KINDS = {"capture": "capture", "preflight": "preflight"}
-VERB_KEYS = {"does", "budget", "inverse", "notice", "rolling", "confirm"}
+VERB_KEYS = {"does", "budget", "inverse", "notice", "rolling", "confirm", "part", "leaves"}
 TASK_LINES, MODULE_LINES, LIBRARY_LINES = 40, 60, 200
 
 # What no task of a role says, and why.
@@ -94,6 +94,8 @@ def verb_files(root: Path) -> list[str]:
             inverse = verb.get("inverse")
             if inverse and known.get(inverse, {}).get("inverse") != name:
                 problems.append(f"{role.name}.{name}: its inverse {inverse} does not name it back")
+            if inverse not in (None, name) and not (verb.get("part") and verb.get("leaves")):
+                problems.append(f"{role.name}.{name}: what it leaves, of which part, is not said")
     return problems
 
 

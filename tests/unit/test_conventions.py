@@ -23,8 +23,8 @@ GOOD = {
     "roles/door/meta/verbs.yml": """\
         serves: [MNT-01]
         verbs:
-          open: {does: Open the door, inverse: close, budget: 5}
-          close: {does: Close the door, inverse: open, budget: 5}
+          open: {does: Open the door, inverse: close, budget: 5, part: door, leaves: open}
+          close: {does: Close the door, inverse: open, budget: 5, part: door, leaves: closed}
         """,
     "roles/door/README.md": "Verbs: open, close.\n<!-- options -->\n<!-- /options -->\n",
     "roles/door/defaults/main.yml": "door_name: front\n",
@@ -94,6 +94,7 @@ BROKEN = [
     ("argument_specs", "roles/door/meta/argument_specs.yml", "argument_specs: {open: {}}", "open: no description"),
     ("verb_files", VERBS, "verbs: {}", "serves no requirement"),
     ("verb_files", VERBS, "serves: [X-1]\nverbs: {}", "open is not in meta/verbs.yml"),
+    ("verb_files", VERBS, "verbs: {open: {inverse: close}}", "door.open: what it leaves, of which part, is not said"),
     (
         "verb_files",
         VERBS,

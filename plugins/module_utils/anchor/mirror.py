@@ -17,6 +17,7 @@ from ..core.errors import BackupUnusable
 from .store import Store
 
 LARGEST = 16 * 1024 * 1024  # bytes of a file that is copied; evidence has a way of its own
+UNCOPIED = 100  # generations that the copy may lack: only a run that ended was copied
 NAME = re.compile(r"(?:points|runs/[a-z0-9][a-z0-9-]*)/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
@@ -51,7 +52,9 @@ def missing(store: Store, bucket: Bucket) -> list[str]:
 
 
 def fetch(store: Store, bucket: Bucket, names: list[str]) -> None:
-    """Bring files back. A restore point that is not whole is not taken; a run that was held holds the lock again."""
+    """Bring files back. A restore point that is not whole is not taken. The lock goes on where it was: a run that was
+    held holds it again, and its generation rises on, because the hosts know the last one that acted on them.
+    """
     with store.exclusive():
         for name in names:
             data = bucket.get(f"{store.home.name}/{name}")
@@ -59,8 +62,8 @@ def fetch(store: Store, bucket: Bucket, names: list[str]) -> None:
                 point.unpack(data, name)
             store.bring(name, data)
         if store.read_lease() is None:
-            for held in _held(store):
-                store.write_lease(held)
+            for last in _last(store):
+                store.write_lease(last)
 
 
 def _sound(store: Store, name: str) -> bool:
@@ -75,17 +78,18 @@ def _sound(store: Store, name: str) -> bool:
     return True
 
 
-def _held(store: Store) -> Iterator[lease.Lease]:
-    """The lease of the newest run when it had stopped half way: without it a new run could start on top of it."""
-    for run in store.runs()[-1:]:
+def _last(store: Store) -> Iterator[lease.Lease]:
+    """The lease as the newest run left it: without it a new run could start on top of one that had stopped half way."""
+    runs = store.runs()
+    for run in runs[-1:]:
         records = store.records(run)
         opened, closed = journal.last(records, "opened"), journal.last(records, "closed")
         begun = journal.begun_steps(records)
-        if closed.get("outcome", "held") == "held" and any(_acts(step) for step in _steps(store, run, begun)):
-            holder = lease.Holder(str(opened.get("operator", "")), str(opened.get("host", "")), 0)
-            now = time.time()
-            step = str(journal.last(records, "intent").get("step", ""))
-            yield lease.Lease(run, holder, 1, "stopped", now, now, now, step, acted=True)
+        held = closed.get("outcome", "held") == "held" and any(_acts(step) for step in _steps(store, run, begun))
+        holder = lease.Holder(str(opened.get("operator", "")), str(opened.get("host", "")), 0)
+        generation = UNCOPIED + max(record.get("generation", 1) for each in runs for record in store.records(each))
+        now, step = time.time(), str(journal.last(records, "intent").get("step", ""))
+        yield lease.Lease(run, holder, generation, "stopped" if held else "free", now, now, now, step, acted=held)
 
 
 def _steps(store: Store, run: str, begun: set[int]) -> list[Mapping[str, Any]]:

@@ -39,7 +39,7 @@ def open_run(
         store.write_lease(taken)
         if request.continues != request.run:
             store.write_plan(request.run, plan)
-        store.append(request.run, [record])
+        store.append(request.run, [{**record, "generation": taken.generation}])
     return taken
 
 

@@ -18,7 +18,10 @@ WRITING_VERBS = ("prepare", "finalize")  # they have no inverse, and still write
 
 @dataclass(frozen=True)
 class Verb:
-    """What ``meta/verbs.yml`` of a role says of one verb; ``budget`` is in seconds."""
+    """What ``meta/verbs.yml`` of a role says of one verb; ``budget`` is in seconds.
+
+    ``leaves`` says in a few words how ``part`` of the world is afterwards: users, shown the maintenance page.
+    """
 
     does: str
     budget: int
@@ -26,11 +29,16 @@ class Verb:
     notice: bool = False
     rolling: bool = False
     confirm: bool = False
+    part: str = ""
+    leaves: str = ""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One verb of one component on some of its hosts: the unit that is journalled, resumed and undone."""
+    """One verb of one component on some of its hosts: the unit that is journalled, resumed and undone.
+
+    ``before`` is how its inverse leaves the part.
+    """
 
     n: int
     name: str
@@ -42,6 +50,9 @@ class Step:
     inverse: str = ""
     notice: bool = False
     confirm: bool = False
+    part: str = ""
+    leaves: str = ""
+    before: str = ""
 
     @property
     def acts(self) -> bool:
@@ -188,10 +199,10 @@ def _steps(name: str, known: Catalogue, hosts: Hosts) -> list[Step]:
     everyone = list(hosts[component])
     batches = [everyone[:1], everyone[1:]] if verb.rolling and len(everyone) > 1 else [everyone]
     inverse = f"{component}.{verb.inverse}" if verb.inverse else ""
-    return [
-        Step(0, name, component, verb_name, verb.does, batch, verb.budget, inverse, verb.notice, verb.confirm)
-        for batch in batches
-    ]
+    step = Step(0, name, component, verb_name, verb.does, everyone, verb.budget, inverse, verb.notice, verb.confirm)
+    if inverse:
+        step = replace(step, part=verb.part, leaves=verb.leaves, before=_verb(inverse, known).leaves)
+    return [replace(step, hosts=batch) for batch in batches]
 
 
 def _verb(name: str, known: Catalogue) -> Verb:

@@ -8,11 +8,12 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import journal
+from . import journal, standing
 from .canonical import duration, epoch
 from .plan import Plan, Step, budget
 
 WIDTH = 80
+LAST_SCREEN = 15  # lines
 MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
 
@@ -37,9 +38,9 @@ def runbook(of: Plan) -> str:
     """Every step with its hosts, budget and inverse: what ``--check`` prints."""
     rows = [f"{'n':>3}  {'step':<22} {'hosts':<24} {'budget':>7}  undone by"]
     for step in of.steps:
-        hosts = ",".join(step.hosts)
-        hosts = hosts if len(hosts) <= 24 else f"{hosts[:20]}..."
-        rows.append(f"{step.n:>3}  {step.name:<22} {hosts:<24} {duration(step.budget):>7}  {step.inverse or '-'}")
+        first, *more = textwrap.wrap(", ".join(step.hosts), 24, break_long_words=False, break_on_hyphens=False)
+        rows.append(f"{step.n:>3}  {step.name:<22} {first:<24} {duration(step.budget):>7}  {step.inverse or '-'}")
+        rows += [f"{'':28}{line}" for line in more]
     return "\n".join(rows)
 
 
@@ -86,37 +87,32 @@ def progress(step: Step, count: int, elapsed: float, left: float) -> str:
 def failure(records: Sequence[journal.Record], of: Plan) -> str:
     """The last screen after a failure, at most 15 lines: what failed, where the world stands, and the three ways on."""
     failed = journal.last(records, "failed")
-    lines = [
-        _wrap(f"FAILED at [{failed['n']}/{len(of.steps)}] {failed['step']} on {failed['host']}", "  "),
-        _wrap(f"  {failed['message']}", "  ", most=3),
-    ]
-    if failed.get("hint"):
-        lines.append(_wrap(f"  {failed['hint']}", "  ", most=2))
-    lines += [
-        _wrap(f"  state   {world(records, of)}", "          ", most=3),
-        "  resume  ansible-playbook resume.yml",
-        "  undo    ansible-playbook undo.yml",
-        "  details ansible-playbook status.yml",
-    ]
-    return "\n".join(lines)
+    rest = [*_world(records, of), *_ways(records, of)]
+    head = _wrap(f"FAILED at [{failed['n']}/{len(of.steps)}] {failed['step']} on {failed['host']}", "  ", most=1)
+    free = LAST_SCREEN - 1 - sum(line.count("\n") + 1 for line in rest)
+    hint = _wrap(f"  {failed['hint']}", "  ", most=max(1, free - 2)) if failed.get("hint") else ""
+    taken = hint.count("\n") + 1 if hint else 0
+    message = _wrap(f"  {failed['message']}", "  ", most=max(1, min(5, free - taken)))
+    return "\n".join(line for line in (head, message, hint, *rest) if line)
 
 
-def world(records: Sequence[journal.Record], of: Plan) -> str:
-    """Where the journal says that the system stands: which changes are in force right now."""
-    done, begun = journal.done_steps(records), journal.begun_steps(records)
-    acting = [step for step in of.steps if step.acts]
-    unsure = [step.name for step in acting if step.n in begun - done]
-    standing: dict[tuple[str, str], None] = {}
-    for step in (each for each in acting if each.n in done):
-        for host in step.hosts:
-            if standing.pop((step.inverse, host), "gone") == "gone":
-                standing[step.name, host] = None
-    if not standing and not unsure:
-        return "nothing has changed; it is safe to leave."
-    text = "in force: " + (", ".join(dict.fromkeys(name for name, _host in standing)) or "nothing")
-    if unsure:
-        text += "; perhaps: " + ", ".join(unsure)
-    return text + ". The replaced data and code are kept."
+def _world(records: Sequence[journal.Record], of: Plan) -> list[str]:
+    """A line for each part of the world, and whether it may stay so for a while."""
+    told = standing.parts(records, of)
+    return [
+        *(_wrap(f"  {part:<9} {text}", " " * 12, most=2) for part, text in told),
+        _wrap(f"  can wait  {standing.can_wait(records, of)}", " " * 12),
+    ]
+
+
+def _ways(records: Sequence[journal.Record], of: Plan) -> list[str]:
+    """The three commands; where one would be refused, what to do instead."""
+    resume, undo = "ansible-playbook resume.yml", "ansible-playbook undo.yml"
+    if not standing.changed(records, of):
+        resume, undo = "not needed: give the same command again", "not needed: there is nothing to take back"
+    elif of.strategy == "undo":
+        undo = "this is the way back: resume it"
+    return [f"  resume    {resume}", f"  undo      {undo}", "  details   ansible-playbook status.yml"]
 
 
 def status(look: Mapping[str, Any], of: Plan | None) -> str:
@@ -133,7 +129,8 @@ def status(look: Mapping[str, Any], of: Plan | None) -> str:
         _field("by", f"{opened.get('operator', '')} from {opened.get('host', '')}, {opened.get('at', '')[:19]}Z"),
         _field("steps", f"{len(done)} of {len(of.steps)} done"),
         _field("outcome", str(closed.get("outcome", "not closed"))),
-        _field("state", world(records, of)),
+        *_why(records, closed),
+        *_world(records, of),
     ]
     if held and held["state"] != "free":
         age = duration(look["now"] - held["heartbeat"])
@@ -148,8 +145,17 @@ def status(look: Mapping[str, Any], of: Plan | None) -> str:
     if shown:
         lines.append(shown)
     if held and held["state"] != "free":
-        lines.append(_field("next", "ansible-playbook resume.yml   or   ansible-playbook undo.yml"))
+        lines += _ways(records, of)[:2]
     return "\n".join(lines)
+
+
+def _why(records: Sequence[journal.Record], closed: Mapping[str, Any]) -> list[str]:
+    """What a held run has failed at, in full."""
+    if closed.get("outcome") != "held":
+        return []
+    failed = journal.last(records, "failed")
+    told = [f"{failed['step']} on {failed['host']}: {failed['message']}", failed.get("hint", "")]
+    return [_field(name, text) for name, text in zip(("failed", "hint"), told) if text]
 
 
 def since(records: Sequence[journal.Record], of: Plan, now: float) -> str:

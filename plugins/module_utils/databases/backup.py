@@ -150,14 +150,18 @@ def _dump(server: Server, bucket: Bucket, order: Order) -> dict[str, Any]:
 
 def _facts(connection: Any) -> dict[str, Any]:
     """What tells whether this archive fits a server: read in the dump's own snapshot."""
-    query = "SELECT system_identifier::text, current_setting('server_version_num')::int FROM pg_control_system()"
-    identifier, version = connection.execute(query).fetchone()
+    query = """
+        SELECT system_identifier::text, current_setting('server_version_num')::int, current_setting('server_encoding')
+        FROM pg_control_system()"""
+    identifier, version, encoding = connection.execute(query).fetchone()
     return {
         "system_identifier": identifier,
         "server_version": version,
+        "encoding": encoding,
         "schema_fingerprint": contents.fingerprint(connection),
         "extensions": contents.extensions(connection),
         "grants": contents.grants(connection),
+        "reserved": contents.reserved(connection),
     }
 
 

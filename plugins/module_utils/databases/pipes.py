@@ -89,5 +89,6 @@ def _judge(argv: Sequence[str], process: subprocess.Popen[Any], said: IO[bytes])
     raise CommandFailed(
         f"{name} ended with {process.returncode}: {text or 'it said nothing.'}",
         hint="Mend what it names, then run this step again.",
+        next="ansible-playbook status.yml",
         code="client-program-failed",
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..core import failpoint
 from ..core.errors import RollbackError
 from ..storage.objects import Bucket
 from . import backup, beside
@@ -26,6 +27,7 @@ def preserve(server: Server, store: Bucket | None, environment: str, kept: str, 
         return {"changed": False, "backup": {}, "reason": f"there is no kept database {kept!r}"}
     if store is None:
         return {"changed": False, "backup": {}, "reason": "there is no object store"}
+    failpoint.inside("postgres.preserve")
     try:
         return backup.take(server, store, order(environment, found), dry_run)
     except RollbackError as error:

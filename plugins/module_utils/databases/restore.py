@@ -8,11 +8,12 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from ..core import failpoint
 from ..core.errors import NotEffective, RollbackError
 from ..drivers import package
 from ..files import private_directory
@@ -129,7 +130,7 @@ def _restore(server: Server, connection: Any, bucket: Bucket, order: Order) -> N
     environment = server.environment(order.side, application(order.change))
     written = Written(order.backup["key"], order.backup["size"], order.backup["sha256"])
     with contextlib.closing(bucket.proven(written)) as blocks, tempfile.NamedTemporaryFile("w") as chosen:
-        if left_out := source.beyond(connection, order.backup):
+        if left_out := source.left_out(connection, order.backup):
             chosen.write(_without(server, bucket, order, left_out))
             chosen.flush()
             argv.append(f"--use-list={chosen.name}")
@@ -145,13 +146,15 @@ def _restore(server: Server, connection: Any, bucket: Bucket, order: Order) -> N
         inside.execute("VACUUM (ANALYZE)")
 
 
-def _without(server: Server, bucket: Bucket, order: Order, extensions: list[str]) -> str:
-    """The archive's table of contents without some extensions; it stands at the archive's head."""
+def _without(server: Server, bucket: Bucket, order: Order, left_out: Iterable[Sequence[str]]) -> str:
+    """The archive's table of contents without some objects, (kind, name) each; it stands at the archive's head."""
     argv = [server.program("pg_restore"), "--format=custom", "--list"]
     listed = pipes.ask(argv, server.environment(""), bucket.read(order.backup["key"]))
-    names_of = "|".join(re.escape(name) for name in extensions)
-    entry = re.compile(rf"\d+; \d+ \d+ (?:EXTENSION -|COMMENT - EXTENSION) (?:{names_of}) ?$")
-    return "".join(line for line in listed.splitlines(keepends=True) if not entry.match(line))
+    # A line is: number; two more numbers, kind, schema or a dash, name, owner. Names of comments are quoted.
+    names_of = [(kind, re.escape(re.sub(r"[\r\n]", " ", name))) for kind, name in left_out]
+    said = "|".join(rf'{kind}(?: TABLE| TABLES IN SCHEMA)? (?:\S+ )?"?{name}"?' for kind, name in names_of)
+    entry = re.compile(rf"\d+; \d+ \d+ (?:COMMENT - )?(?:{said})(?: |$)")
+    return "\n".join(line for line in listed.split("\n") if not entry.match(line))
 
 
 @contextlib.contextmanager
@@ -171,6 +174,7 @@ def _finished(
     server: Server, connection: Any, order: Order, expected: Mapping[str, Any], origin: str
 ) -> dict[str, Any]:
     """Compare the database with what the restore point says, then let it count."""
+    failpoint.inside("postgres.prepare")
     with server.connect(order.side, application(order.change)) as inside:
         rows, schema = contents.rows(inside), contents.fingerprint(inside)
     wanted = expected["tables"]
@@ -186,7 +190,7 @@ def _finished(
             f"What was restored from the {origin} is not what the restore point says: {'; '.join(differ[:10])}.",
             hint="The live database was not touched. Choose another restore point.",
             next="ansible-playbook status.yml",
-            code="restore-differs",
+            code="restore-differs" if rows != wanted else "schema-differs",
         )
     beside.mark(connection, order.side, {"rollback": order.change, "complete": True, "source": origin})
     return {"changed": True, "database": order.side, "source": origin, "tables": rows, "schema_fingerprint": schema}

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.steady.rollback.plugins.module_utils.core import plan, screens
+from ansible_collections.steady.rollback.plugins.plugin_utils import controller
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.core.test_plan import KNOWN, built
+from unit.core.test_plan import HOSTS, built
 
 POINT = {
     "id": "r20260101t000000-pre-deploy",
@@ -47,6 +48,10 @@ def test_the_runbook_names_hosts_budget_and_inverse_of_every_step() -> None:
     text = screens.runbook(built())
     fits(text, 24)
     assert "  4  data.swap              db1                         0:30  data.swap_back" in text
+    many = [f"app{n}" for n in range(50)]
+    shown = screens.runbook(built(hosts={**HOSTS, "web": many}))
+    assert set(many) <= set(shown.replace(",", " ").split()), "no host is left out"
+    assert all(len(line) <= 80 for line in shown.splitlines())
 
 
 @given(st.text(max_size=300))
@@ -87,27 +92,11 @@ def test_expected_loss_is_told_in_time_and_rows() -> None:
     assert screens.loss({}) == ""
 
 
-def test_the_last_screen_names_what_failed_and_the_three_ways_on() -> None:
-    failed = {"kind": "failed", "n": 4, "step": "data.swap", "host": "db1", "message": "m " * 300, "hint": "h " * 300}
-    text = screens.failure([*[r for n in (1, 2, 3) for r in (intent(n), done(n))], intent(4), failed], built())
-    fits(text, 15)
-    assert "FAILED at [4/8] data.swap on db1" in text
-    assert "in force: door.close, web.stop; perhaps: data.swap" in " ".join(text.split())
-    assert [line.split()[0] for line in text.splitlines()[-3:]] == ["resume", "undo", "details"]
-
-
-def test_the_world_is_what_is_in_force_now() -> None:
-    of = built()
-    assert screens.world([], of) == "nothing has changed; it is safe to leave."
-    everything = [r for n in range(1, 9) for r in (intent(n), done(n))]
-    assert screens.world(everything, of) == "in force: data.swap. The replaced data and code are kept."
-
-
 def test_status_says_loudly_that_users_see_the_maintenance_page() -> None:
-    verbs = {"enable": {"does": "Show", "inverse": "disable", "budget": 5, "notice": True}}
-    known = {**KNOWN, **plan.catalogue({"maintenance": {"verbs": verbs}})}
-    of = plan.build("full", ["maintenance.enable"], known, {"maintenance": ["edge1"]}, "p")
-    records = [{"kind": "opened", "strategy": "full"}, intent(1), done(1, "maintenance.enable")]
+    of = plan.build("full", ["maintenance.enable"], controller.catalogue(), {"maintenance": ["edge1"]}, "p")
+    failed = {"kind": "failed", "n": 2, "step": "maintenance.verify", "host": "edge1", "message": "It is closed."}
+    closed = {"kind": "closed", "outcome": "held"}
+    records = [{"kind": "opened", "strategy": "full"}, intent(1), done(1, "maintenance.enable"), failed, closed]
     look = {
         "lease": {"state": "stopped", "heartbeat": NOW - 60, "holder": {"user": "anna", "host": "ctl1", "pid": 1}},
         "now": NOW,
@@ -117,7 +106,10 @@ def test_status_says_loudly_that_users_see_the_maintenance_page() -> None:
         "broken": ["r7"],
     }
     text = screens.status(look, of)
-    fits(text, 15)
+    fits(text, 24)
+    assert "failed    maintenance.verify on edge1: It is closed." in text
+    assert "users     shown the maintenance page" in text
+    assert "can wait  yes: users are kept out, and all that is replaced is kept" in text
     assert "maintenance mode is ON since 50:00" in text
     assert "stopped by anna on ctl1, last sign of life 1:00 ago" in text
     assert "resume.yml" in text
