@@ -40,10 +40,11 @@ INSERT INTO archive SELECT n, md5(n::text) || md5((n + 1)::text) || md5((n + 2):
   FROM generate_series(1, {rows}) n;
 CREATE INDEX archive_body ON archive (md5(body));
 """
+# What `aws s3 cp` does, with its own patience.
 COPY = """
-import sys; sys.path[:0] = {paths!r}
-from integration import postgres_fixtures
-client, (path, way, key) = postgres_fixtures.s3_client({s3!r}), sys.argv[1:]
+import sys, boto3, botocore.config
+settings = botocore.config.Config(read_timeout=120, retries={{"max_attempts": 10}})
+client, (path, way, key) = boto3.client("s3", config=settings, **{s3!r}), sys.argv[1:]
 client.upload_file(path, {bucket!r}, key) if way == "to" else client.download_file({bucket!r}, key, path)
 """
 
@@ -53,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=1000)
     asked = parser.parse_args()
+    playbooks.LONGEST = 3600  # so much data takes its time on a loaded machine
     with tempfile.TemporaryDirectory(prefix="full") as name:
         directory = Path(name)
         try:
@@ -128,14 +130,10 @@ def fill(box: Sandbox, megabytes: int) -> int:
 def surroundings(box: Sandbox) -> dict[str, str]:
     """The environment of the document's commands."""
     user = box.postgres("wabot")
-    s3 = {
-        "endpoint_url": box.url("s3"),
-        "access_key": "wabot",
-        "secret_key": box.passwords["s3"],
-        "region": "us-east-1",
-    }
-    copy = box.directory / "copy.py"
-    copy.write_text(COPY.format(paths=sys.path[:2], s3=s3, bucket=BUCKET), encoding="utf-8")
+    s3 = {"endpoint_url": box.url("s3"), "region_name": "us-east-1", "aws_access_key_id": "wabot"}
+    s3["aws_secret_access_key"] = box.passwords["s3"]
+    copy = box.directory / "s3_cp.py"
+    copy.write_text(COPY.format(s3=s3, bucket=BUCKET), encoding="utf-8")
     found = {"PGHOST": user["host"], "PGPORT": str(user["port"]), "PGUSER": "postgres", "PGDATABASE": "wabot"}
     # Its COPY and index builds would be cut off by the time limit that the database sets.
     found.update(PGPASSWORD=box.passwords["postgres"], PGOPTIONS="-c statement_timeout=0")
