@@ -110,6 +110,8 @@ class Maintenance:
         if dry_run:
             return facts, warnings
         if before != on:
+            if not on:  # users do not wait for the start of the product's command
+                self.flag.turn(on)
             warnings += self._command(on)
             if self.flag.is_on() != on:
                 self.flag.turn(on)

@@ -42,7 +42,21 @@ class SystemClock:
 def build(specs: Sequence[Mapping[str, Any]]) -> dict[str, Probe]:
     """The probes by name. BadInput for two of one name; what a kind refuses is raised as it is."""
     _names(specs)
-    return {spec["name"]: KINDS[spec["kind"]](spec) for spec in specs}
+    found = {spec["name"]: KINDS[spec["kind"]](spec) for spec in specs}
+    return {spec["name"]: _once(found[spec["name"]]) if spec.get("once") else found[spec["name"]] for spec in specs}
+
+
+def _once(probe: Probe) -> Probe:
+    """A probe that is not asked again after its first good reading, which stands for all later ones."""
+    kept: list[Reading] = []
+
+    def look() -> Reading:
+        reading = kept[0] if kept else probe()
+        if reading.ok:
+            kept[:] = [reading]
+        return reading
+
+    return look
 
 
 def _names(specs: Sequence[Mapping[str, Any]]) -> None:

@@ -28,6 +28,7 @@ PROBE: dict[str, Any] = {
     "method": {"type": "str", "default": "GET", "choices": ["GET", "HEAD", "POST"]},
     "version_path": {"type": "str", "default": "version"},
     "verify": {"type": "bool", "default": True},
+    "once": {"type": "bool", "default": False},
     "argv": {"type": "list", "elements": "str"},
     "sslmode": {
         "type": "str",
