@@ -201,3 +201,10 @@ def test_a_journal_of_ten_thousand_events_is_read_in_less_than_a_second(store: S
     began = time.process_time()
     assert len(store.records("r1")) == 10_001
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("name", ["../r1", "", ".r1", "r1/x", "r" * 200])
+def test_a_run_is_a_plain_name(store: Store, name: str) -> None:
+    with pytest.raises(BadInput) as error:
+        store.run_dir(name)
+    assert error.value.message == f"{name[:100]!r} is not the id of a run."
