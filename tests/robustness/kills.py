@@ -197,7 +197,7 @@ def broken_everywhere(breaker: Breaker, book: str, first: str, kinds: Sequence[K
 def first_back(breaker: Breaker) -> str:
     """The first step of the way back from the newest run: one that is its own inverse follows the step before it."""
     steps = breaker.store().plan(breaker.store().runs()[-1])["plan"]["steps"]
-    return next(step["inverse"] for step in reversed(steps) if step["inverse"] not in ("", step["name"]))
+    return next(str(step["inverse"]) for step in reversed(steps) if step["inverse"] not in ("", step["name"]))
 
 
 def steps_left(breaker: Breaker, run: str) -> list[dict[str, Any]]:

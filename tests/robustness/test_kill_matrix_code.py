@@ -25,10 +25,22 @@ FIRST = {
     "warm-rollback": "evidence.prepare",
 }
 SHARED_OUT = [
-    ("feature-flag-rollback", [Kind("inside", RAISE)], [Kind("inside", HANG)]),
-    ("config-rollback", [Kind("inside", HANG)], [Kind("inside", KILL)]),
-    ("code-rollback", [Kind("inside", RAISE), Kind("before", RAISE)], []),
-    ("warm-rollback", [Kind("inside", KILL), Kind("after", RAISE)], []),
+    pytest.param("feature-flag-rollback", [Kind("inside", RAISE)], [Kind("inside", HANG)], id="feature-flag-rollback"),
+    pytest.param("config-rollback", [Kind("inside", HANG)], [Kind("inside", KILL)], id="config-rollback"),
+    pytest.param(
+        "code-rollback",
+        [Kind("inside", RAISE), Kind("before", RAISE)],
+        [],
+        id="code-rollback",
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        "warm-rollback",
+        [Kind("inside", KILL), Kind("after", RAISE)],
+        [],
+        id="warm-rollback",
+        marks=pytest.mark.slow,
+    ),
 ]
 EVERYTHING = [(book, [Kind(moment, how)]) for book in FIRST for moment in MOMENTS for how in HOWS]
 
@@ -69,9 +81,7 @@ def there_and_back(breaker: Breaker, book: str, there: Sequence[Kind], back: Seq
     print(f"\n{book}, broken and resumed:", *places, sep="\n  ")
 
 
-@pytest.mark.parametrize(
-    ("book", "there", "back"), SHARED_OUT, ids=lambda value: value if isinstance(value, str) else ""
-)
+@pytest.mark.parametrize(("book", "there", "back"), SHARED_OUT)
 def test_broken_at_every_step_and_resumed(
     breaker: Breaker, book: str, there: Sequence[Kind], back: Sequence[Kind]
 ) -> None:
