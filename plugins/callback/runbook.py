@@ -75,9 +75,11 @@ class CallbackModule(Default):
             super().v2_playbook_on_include(included_file)
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """A task that worked is not news."""
+        """A task that worked is not news, unless it warns."""
         if self._verbose:
             super().v2_runner_on_ok(result)
+        else:
+            self._handle_warnings(result.result)
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
         """Nor is a part of one that worked."""
