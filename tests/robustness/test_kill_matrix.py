@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from conftest import Product
 
+pytestmark = pytest.mark.slow  # killed between any two steps, the full rollback is in make test: test_resume_undo.py
 CONFIRMED = {"confirm": playbooks.ENVIRONMENT, "reason": "broken"}
 FIRST = {"full-rollback": "evidence.prepare", "emergency-rollback": "maintenance.enable"}
 # The kinds take turns over the steps there, and over those of the way back.
@@ -30,7 +31,6 @@ SHARED_OUT = [
         [Kind("inside", HANG), Kind("after", HANG)],
         [Kind("before", HANG)],
         id="emergency-rollback",
-        marks=pytest.mark.slow,
     ),
 ]
 EVERYTHING = [(book, [Kind(moment, how)]) for book in FIRST for moment in MOMENTS for how in HOWS]
@@ -79,7 +79,6 @@ def taken_back(breaker: Breaker, book: str, place: str) -> None:
     assert_world(breaker, breaker.product.worlds["v2"], "undone")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("book", "kinds"), EVERYTHING, ids=str)
 def test_every_step_in_every_way(breaker: Breaker, book: str, kinds: Sequence[Kind]) -> None:
     there_and_back(breaker, book, kinds, kinds)

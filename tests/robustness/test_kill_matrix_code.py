@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 CONFIRMED = {"confirm": playbooks.ENVIRONMENT, "reason": "broken"}
 FIRST = {
     "feature-flag-rollback": "flags.disable",
-    "config-rollback": "config.restore",
     "code-rollback": "evidence.prepare",
     "warm-rollback": "evidence.prepare",
 }
 SHARED_OUT = [
     pytest.param("feature-flag-rollback", [Kind("inside", RAISE)], [Kind("inside", HANG)], id="feature-flag-rollback"),
-    pytest.param("config-rollback", [Kind("inside", HANG)], [Kind("inside", KILL)], id="config-rollback"),
     pytest.param(
         "code-rollback",
         [Kind("inside", RAISE), Kind("before", RAISE)],
@@ -57,15 +55,12 @@ def breaker(product: Product) -> Iterator[Breaker]:
 
 
 def wanted(breaker: Breaker, book: str) -> dict[str, Any]:
-    """The world after a strategy: what it replaces is as in v1 or, for the configuration, as it is now."""
+    """The world after a strategy: the code of v1, or v1.1 with its features off."""
     v1, v11 = (breaker.product.worlds[tag] for tag in ("v1", "v1.1"))
     if book in ("code-rollback", "warm-rollback"):
         return {**v11, **{part: v1[part] for part in ("release", "running", "edge")}}
     now = sandbox.fingerprint(breaker.product.box.directory, v11["watermarks"])
-    if book == "config-rollback":
-        assert now["configuration"] == v1["configuration"]
-    else:
-        assert not any(tenant[name] for tenant in now["configuration"].values() for name in FEATURES)
+    assert not any(tenant[name] for tenant in now["configuration"].values() for name in FEATURES)
     table = "bot_agentconfiguration"
     return {**v11, "configuration": now["configuration"], "rows": {**v11["rows"], table: now["rows"][table]}}
 
