@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import BadInput, NotEffective, TargetRefused
+from ..drivers import package
 from . import kept, look, table
 from .checks import Check, Repair, choose
 from .session import ALONE, Place
@@ -29,17 +30,18 @@ UPDATE {kept} k SET after = jsonb_object({names}, {values}) FROM {table} t WHERE
 
 @dataclass(frozen=True)
 class Terms:
-    """``wait`` seconds for a lock; a repair of more than ``most`` rows is refused."""
+    """``wait`` seconds for a lock; a repair of more than ``most`` rows is refused; ``redo`` undoes an undo."""
 
     wait: float
     most: int
+    redo: bool = False
 
 
 def repair(place: Place, known: Sequence[Check], text: str, terms: Terms, dry_run: bool) -> dict[str, Any]:
-    """Do the repairs that ``text`` names, else those of this change that were taken back."""
+    """Do the repairs that ``text`` names, or do again what was taken back of this change."""
     with place.writing(terms.wait) as connection:
-        chosen = choose(known, text or ",".join(_again(connection, place.change)))
-        if not chosen:
+        chosen = choose(known, ",".join(_again(connection, place.change)) if terms.redo else text)
+        if not chosen and not terms.redo:
             raise BadInput(
                 "No repair is chosen.",
                 hint="Name it again: what an operator chose is not part of the plan.",
@@ -97,10 +99,12 @@ def _repair(connection: Any, change: str, each: Repair, terms: Terms, dry_run: b
             code="repair-too-wide",
         )
     if rows and not dry_run:
-        with connection.transaction():
+        with connection.transaction() as whole:
             connection.execute(ALONE)
             kept.make(connection)
             rows = _change(connection, change, where, each, terms.most)
+            if not rows:  # whoever held them has mended them
+                raise package("psycopg", "python3-psycopg").Rollback(whole)
     return rows
 
 
