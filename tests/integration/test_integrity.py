@@ -265,6 +265,20 @@ def test_two_repairs_of_one_row_come_back_in_their_order(db: Cluster) -> None:
     assert list(redo(db)["repaired"]) == ["exceeded:cap_at_limit", "negative:reset_negative", "exceeded:script"]
 
 
+def test_rows_are_not_put_back_under_another_key(db: Cluster) -> None:
+    do(db, "odd:mend")
+    db.run("wabot", "DROP TABLE child", "ALTER TABLE parent DROP CONSTRAINT parent_pkey, ADD PRIMARY KEY (id, part)")
+    before = world(db)
+    with pytest.raises(TargetRefused) as caught:
+        undo(db)
+    error = caught.value
+    assert error.message == (
+        "The primary key of public.parent was (part, id) when its rows were repaired, and is (id, part)."
+    )
+    assert (error.next, error.code) == ("ansible-playbook status.yml", "repair-key-changed")
+    assert world(db) == before
+
+
 def test_nothing_that_was_repaired_is_undone_and_done_again(db: Cluster) -> None:
     assert do(db, "odd:mend", change="first")["changed"]
     assert (undo(db)["restored"], redo(db)["repaired"]) == ({}, {})

@@ -110,7 +110,7 @@ def _repair(connection: Any, change: str, each: Repair, terms: Terms, dry_run: b
 
 def _change(connection: Any, change: str, where: table.Table, each: Repair, most: int) -> int:
     columns = list(where.types) if each.delete else list(each.columns)
-    batch = kept.Batch(0, each.check, each.option, each.table, columns, each.delete)
+    batch = kept.Batch(0, each.check, each.option, each.table, where.key, columns, each.delete)
     number = kept.add(connection, change, batch)
     parts = kept.parts(where, columns)
     key = table.listed(table.identifier(where.name, column) for column in where.key)

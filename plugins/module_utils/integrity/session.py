@@ -17,7 +17,7 @@ from ..databases.postgres import Server
 from ..drivers import package
 
 # A name without a schema is one of the product's, whoever else may make tables.
-SETTINGS = {**difference.SESSION, "search_path": "public"}
+SETTINGS = {**difference.SESSION, "extra_float_digits": "1", "search_path": "public"}
 # One at a time in a database, also when the host of an orphan is not the one that holds the engine's lock.
 ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('steady.rollback.integrity', 0))"
 
