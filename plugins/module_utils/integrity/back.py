@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..core import failpoint
 from ..core.errors import NotEffective, TargetRefused
 from . import kept, look, table
 from .session import ALONE, Place
@@ -92,6 +93,7 @@ class Return:
                 code="repair-changed-since",
             )
         self._run(self._return(), self.mine)
+        failpoint.inside("integrity.repair_back")
         acted = set(self.mine)
         wrong = [
             look.told(self.where.key, key) for place, key, state in self._states() if place in acted and state != "back"

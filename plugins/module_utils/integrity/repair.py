@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..core import failpoint
 from ..core.errors import BadInput, NotEffective, TargetRefused
 from ..drivers import package
 from . import kept, look, table
@@ -132,6 +133,7 @@ def _change(connection: Any, change: str, where: table.Table, each: Repair, most
         acted = connection.execute(act, [number]).rowcount
         after = table.raw(AFTER).format(**parts, values=where.texts(columns, "t"))
         connection.execute(after, [number])
+    failpoint.inside("integrity.repair")
     left = look.count(connection, where, each.where)
     if acted != rows or left or rows > most:
         raise NotEffective(
