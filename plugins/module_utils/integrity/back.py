@@ -60,8 +60,8 @@ class Return:
         self.where = table.find(connection, batch.relation)
         if self.where.key != batch.keys:
             raise TargetRefused(
-                f"The primary key of {self.where.quoted} was ({', '.join(batch.keys)}) when its rows were repaired, and "
-                f"is ({', '.join(self.where.key)}).",
+                f"The primary key of {self.where.quoted} was ({', '.join(batch.keys)}) when its rows were repaired, "
+                f"and is ({', '.join(self.where.key)}).",
                 hint="The rows cannot be told apart by what was kept of them. Put the schema back first.",
                 next="ansible-playbook status.yml",
                 code="repair-key-changed",
