@@ -570,6 +570,6 @@ def test_the_object_store_dies_in_the_middle(product: Cluster, bucket: Bucket, s
 
     with pytest.raises(RollbackError) as error:
         restore.prepare(product.server, Dying(s3), order(facts), dry_run=False)
-    assert error.value.code == "storage-failed"
+    assert error.value.code == "storage-silent"
     assert product.databases() == {"postgres", "wabot"}
     assert PASSWORD not in str(error.value)

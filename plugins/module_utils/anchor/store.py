@@ -61,11 +61,20 @@ class Store:
 
     def read_lease(self) -> lease.Lease | None:
         """The lease as it stands, or None when there never was one."""
+        path = self.home / "lock.json"
         try:
-            data = json.loads((self.home / "lock.json").read_bytes())
+            data = json.loads(self._read(path))
+            return lease.Lease(**{**data, "holder": lease.Holder(**data["holder"])})
         except FileNotFoundError:
             return None
-        return lease.Lease(**{**data, "holder": lease.Holder(**data["holder"])})
+        except (ValueError, KeyError, TypeError) as error:
+            raise JournalBroken(
+                f"The lock {path} cannot be read: it was changed, or written by another version.",
+                hint="Read the newest journal beside it. Was that run closed, move the lock away; else keep its run, "
+                "generation and state.",
+                next="ls -t " + str(self.home / "runs"),
+                code="lock-unreadable",
+            ) from error
 
     def write_lease(self, value: lease.Lease) -> None:
         """Replace the lease."""
@@ -96,16 +105,22 @@ class Store:
         self._replace(self.run_dir(run) / "plan.json", canonical.dumps(plan))
 
     def plan(self, run: str) -> dict[str, Any]:
-        """The stored plan of a run; raises TargetMissing when there is no such run."""
+        """The stored plan of a run; raises TargetMissing when there is none, JournalBroken when it is not whole."""
+        path = self.run_dir(run) / "plan.json"
         try:
-            return dict(json.loads((self.run_dir(run) / "plan.json").read_bytes()))
+            found = plan_of(self._read(path), run)
         except FileNotFoundError:
+            if self._journal(run):
+                raise _plan_lost(f"The plan of run {run} is missing: {path}.", code="plan-missing") from None
             raise TargetMissing(
                 f"There is no run {run} in {self.home}.",
                 hint="Known: " + (", ".join(self.runs()[-5:]) or "none"),
                 next="ansible-playbook status.yml",
                 code="run-missing",
             ) from None
+        if self._sealed(run) not in ("", canonical.digest(found)):
+            raise _plan_lost(f"The plan of run {run} was changed after it was written: {path}.", code="plan-damaged")
+        return found
 
     def write_report(self, run: str, files: Mapping[str, str]) -> None:
         """Keep the report of a run beside its journal."""
@@ -146,11 +161,18 @@ class Store:
             ) from error
 
     def _decoded(self, run: str) -> journal.Decoded:
+        return journal.decode(self._journal(run), run)
+
+    def _journal(self, run: str) -> bytes:
         try:
-            data = (self.run_dir(run) / "journal.jsonl").read_bytes()
+            return self._read(self.run_dir(run) / "journal.jsonl")
         except FileNotFoundError:
-            data = b""
-        return journal.decode(data)
+            return b""
+
+    def _sealed(self, run: str) -> str:
+        """The digest of the plan, as the first line of the journal has it; empty where it has none."""
+        first, newline, _rest = self._journal(run).partition(b"\n")
+        return str(journal.decode(first + newline, run).records[0].get("sealed", "")) if newline else ""
 
     # -- restore points -----------------------------------------------------------------------------------------
 
@@ -160,7 +182,7 @@ class Store:
 
     def point(self, name: str) -> bytes:
         """The file of a restore point."""
-        return (self.home / "points" / f"{name}.json").read_bytes()
+        return self._read(self.home / "points" / f"{name}.json")
 
     def write_point(self, name: str, data: bytes) -> Path:
         """Keep a restore point."""
@@ -178,6 +200,19 @@ class Store:
         if path.exists():
             os.replace(path, path.with_name(f"{path.name}.broken"))
         self._replace(path, data)
+
+    def _read(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise JournalBroken(
+                f"{path} cannot be read: {error.strerror}.",
+                hint="The anchor's record belongs to the user that runs rollbacks, and to nobody else. Mend it.",
+                next=f"ls -ld {path}",
+                code="anchor-unreadable",
+            ) from error
 
     def _directory(self, path: Path) -> None:
         """Create ``path`` and what is missing above it, each closed to others (``parents=True`` would not be)."""
@@ -198,3 +233,22 @@ class Store:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def plan_of(data: bytes, run: str) -> dict[str, Any]:
+    """The content of a ``plan.json``; raises JournalBroken when it is none."""
+    try:
+        return dict(json.loads(data))
+    except (ValueError, TypeError) as error:
+        raise _plan_lost(
+            f"The plan of run {run} cannot be read: it is cut or changed.", code="plan-unreadable"
+        ) from error
+
+
+def _plan_lost(message: str, *, code: str) -> JournalBroken:
+    return JournalBroken(
+        message,
+        hint="Without it nobody can resume or undo that run. Bring its copy back from the object store.",
+        next="ansible-playbook fetch.yml",
+        code=code,
+    )

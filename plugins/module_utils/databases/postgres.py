@@ -46,18 +46,23 @@ SESSION = {
     "row_security": "off",
     "client_connection_check_interval": "1s",
 }
-# What a server says that will take connections in a moment: in a storm of clients, or just after a crash.
-BUSY = re.compile(
-    r"too many (clients|connections)|slots are reserved|system is (starting up|not yet accepting|in recovery)"
-)
-PATIENCE = 5  # seconds
-FULL = (
+# What a server says that has no room for a connection, or will take some in a moment.
+FULL = re.compile(r"too many (clients|connections)|slots are reserved")
+BUSY = re.compile(FULL.pattern + r"|system is (starting up|not yet accepting|in recovery)")
+PATIENCE = 5  # seconds for which a busy server is tried again
+MAKE_ROOM = (
     "Every connection is taken. End some: a superuser has slots of its own. From PostgreSQL 16 on, "
     "reserved_connections and GRANT pg_use_reserved_connections TO {role} keep one free."
 )
 
 # A server that is gone is noticed within half a minute, not after the system's two hours.
 KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
+
+
+UNTRUSTED = (
+    "The server has to prove its name. Put the certificate of its authority into ~/.postgresql/root.crt of the account "
+    "that does this here, or set PGSSLROOTCERT."
+)
 
 
 @dataclass(frozen=True)
@@ -94,11 +99,11 @@ class Server:
                     )
                 yield connection
         except psycopg.Error as error:
-            full = "too many" in str(error) or "slots are reserved" in str(error)
+            full = bool(FULL.search(str(error)))
             raise DatabaseFailed(
                 f"PostgreSQL at {self.host}:{self.port}, database {database!r}, role {self.user}: "
                 + " ".join(str(error).split()),
-                hint=FULL.format(role=self.user) if full else "Is the server up, and may this role do that?",
+                hint=_hint(str(error), self.user),
                 next=f"psql -h {self.host} -p {self.port} -U {'postgres' if full else self.user} -l",
                 code="connections-exhausted" if full else "database-failed",
             ) from error
@@ -147,3 +152,10 @@ class Server:
             # What they say is read by us, and by people who look for it.
             "LC_ALL": "C",
         }
+
+
+def _hint(said: str, role: str) -> str:
+    """What to do about an error of the server or the driver."""
+    if FULL.search(said):
+        return MAKE_ROOM.format(role=role)
+    return UNTRUSTED if "certificate" in said else "Is the server up, and may this role do that?"
