@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.utils.display import Display
+from ansible_collections.steady.rollback.plugins.module_utils import files
 from ansible_collections.steady.rollback.plugins.module_utils.core import effects, failpoint, plan, screens
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import PlanRefused
-from ansible_collections.steady.rollback.plugins.plugin_utils import controller
+from ansible_collections.steady.rollback.plugins.plugin_utils import controller, interrupt
 from ansible_collections.steady.rollback.plugins.plugin_utils.report import render
 
 
@@ -67,6 +68,8 @@ class ActionModule(controller.EngineAction):
         records = _done(todo[position - 1], variables) if position else []
         if position:
             failpoint.reach(todo[position - 1].name, "after", controller.holder()["pid"])
+        if interrupt.asked():
+            self._stop(base, records, step, variables)
         records.append({"kind": "intent", "n": step.n, "step": step.name, "hosts": step.hosts})
         marked = self.anchor(
             "run",
@@ -79,6 +82,20 @@ class ActionModule(controller.EngineAction):
         run = planned["run"]
         hold = f"{run['change']} {base['generation']} {step.budget} {run['environment']}" if step.holds else ""
         return {"changed": False, "n": step.n, "hold": hold, "failpoint": failpoint.armed_inside(step.name)}
+
+    def _stop(
+        self, base: dict[str, Any], records: list[dict[str, Any]], step: plan.Step, variables: dict[str, Any]
+    ) -> None:
+        """Write down what was done, and go no further."""
+        self.anchor("run", {**base, "state": "marked", "records": records, "step": step.name}, variables)
+        raise PlanRefused(
+            "Ctrl-C: the run has stopped between two steps.",
+            hint="The steps before it are done and recorded.",
+            next="ansible-playbook resume.yml   or   ansible-playbook undo.yml",
+            code="stopped",
+            n=step.n,
+            step=step.name,
+        )
 
     def _closed(
         self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
@@ -101,8 +118,9 @@ class ActionModule(controller.EngineAction):
         }
         found = effects.culprit(failed or _unreachable(planned, variables))
         measured = {host: effects.keep(result) for host, result in failed.items() if "code" in result}
+        place = {key: failed[found["host"]][key] for key in ("n", "step")} if found["code"] == "stopped" else {}
         records: list[dict[str, Any]] = [
-            {"kind": "failed", **found, "effects": measured, "done_on": _done_on(planned, found, variables)},
+            {"kind": "failed", **found, **place, "effects": measured, "done_on": _done_on(planned, found, variables)},
             {"kind": "closed", "outcome": "held"},
         ]
         if found["code"] == "lock-lost":
@@ -134,14 +152,13 @@ class ActionModule(controller.EngineAction):
         """Keep the report beside the journal, and here when ``report_dir`` names a place. The run has ended already:
         whatever goes wrong with its report is said, and changes nothing."""
         try:
-            files = render.files(records, _lines(args.get("samples")))
-            kept = self.anchor("run", {**base, "state": "reported", "files": files}, variables)
+            texts = render.files(records, _lines(args.get("samples")))
+            kept = self.anchor("run", {**base, "state": "reported", "files": texts}, variables)
             self.show(f"  report    {self._task.delegate_to or 'anchor'}:{kept['dir']}/report.html")
             if args.get("report_dir"):
-                place = Path(args["report_dir"]) / base["run"]
-                place.mkdir(parents=True, exist_ok=True, mode=0o700)
-                for name, text in files.items():
-                    (place / name).write_text(text, encoding="utf-8")
+                place = files.private_directory(Path(args["report_dir"]).absolute() / base["run"])
+                for name, text in texts.items():
+                    files.write(place / name, text.encode())
                 self.show(f"  report    {place}/report.html")
         except Exception as error:
             Display().warning(f"The report could not be written: {type(error).__name__}: {error}")
@@ -182,10 +199,10 @@ def _done_on(planned: Mapping[str, Any], found: Mapping[str, Any], variables: Ma
     Known only where the one task that does the work has failed: else an older step's result would be taken for this
     one's.
     """
-    number = (variables.get("rollback_marked") or {}).get("n", 0)
-    if not number or found["code"] == "task-failed":
+    marked = variables.get("rollback_marked") or {}
+    if "n" not in marked or marked.get("failed") or found["code"] == "task-failed":
         return []
-    step = planned["plan"]["steps"][number - 1]
+    step = planned["plan"]["steps"][marked["n"] - 1]
     results = controller.results(variables, step["component"], "effect", step["hosts"])
     return [host for host, result in results.items() if not (result.get("failed") or result.get("unreachable"))]
 

@@ -25,6 +25,8 @@ import time
 from typing import Any
 
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.steady.rollback.plugins.module_utils.core import redact
+from ansible_collections.steady.rollback.plugins.plugin_utils import interrupt
 
 WIDTH = 80
 SILENCE = 20.0  # seconds after which a sign of life is shown
@@ -56,6 +58,9 @@ class CallbackModule(Default):
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Remember what is under way."""
         self._began, self._task = time.monotonic(), task.get_name()
+        if task.action == "steady.rollback.run":
+            # Before a run is opened nothing has changed, and what closes it needs no step to stop at.
+            (interrupt.listen if task.args.get("state") in ("opened", "marked") else interrupt.over)()
         if self._verbose:
             super().v2_playbook_on_task_start(task, is_conditional)
 
@@ -94,8 +99,11 @@ class CallbackModule(Default):
         if self._verbose or "code" not in result.result:
             super().v2_runner_on_failed(result, ignore_errors)
             return
-        if not result.result.get("shown"):
-            self._red(f"FAILED [{result.host.get_name()}] {result.result['msg']}")
+        found = result.result
+        if not found.get("shown"):
+            text, hint = str(found["msg"]), str(found.get("hint") or "")
+            more = f"\nHint: {hint}" if hint and hint not in text else ""
+            self._red(f"FAILED [{result.host.get_name()}] {text}{more}")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """The engine tells it once more, with the ways on."""
@@ -105,9 +113,14 @@ class CallbackModule(Default):
         self._red(f"UNREACHABLE [{result.host.get_name()}] {' '.join(str(result.result.get('msg', '')).split())}")
 
     def _red(self, text: str) -> None:
-        # No word is broken: an error ends with a command to be copied.
+        # No word is broken: an error ends with a command to be copied. Only its first line begins at the margin, so
+        # that what a host has said is never taken for a line of ours.
         fold = textwrap.TextWrapper(WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-        self._display.display("\n".join(map(fold.fill, text.split("\n"))), color="red", stderr=True)
+        shown = []
+        for line in redact.clean(text).split("\n"):
+            shown.append(fold.fill(line))
+            fold.initial_indent, fold.subsequent_indent = "  ", "    "
+        self._display.display("\n".join(shown), color="red", stderr=True)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The end: no sign of life is due any more."""

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import files, web
+from . import files, tls, web
 from .core import checks, failpoint
 from .core.errors import CommandFailed, NotEffective
 from .django_command import Project
@@ -162,7 +162,10 @@ class Maintenance:
         state, seen = self.outside.look()
         found = f"{self.outside.url}: {seen}"
         if state in ("open", "closed"):
-            return [checks.ok("outside", found)]
+            return [
+                checks.ok("outside", found),
+                *([] if self.outside.verify else tls.web("outside", self.outside.url, False)),
+            ]
         return [checks.warn("outside", found, f"curl -i {self.outside.url}")]
 
     def verify(self) -> dict[str, object]:

@@ -30,7 +30,7 @@ PROGRAM = """[program:{name}]
 command={command}
 directory={root}
 autostart=false
-autorestart=false
+autorestart={again}
 startsecs={startsecs}
 startretries=1
 stopwaitsecs=600
@@ -39,13 +39,19 @@ redirect_stderr=true
 
 
 class Daemon:
-    """supervisord in ``root`` with ``programs`` by name; those in ``slow`` must live for a second to be RUNNING."""
+    """supervisord in ``root`` with ``programs`` by name.
 
-    def __init__(self, root: Path, programs: dict[str, str], slow: tuple[str, ...] = ()) -> None:
+    Those in ``slow`` must live for a second to be RUNNING; those in ``again`` are started again when they end.
+    """
+
+    def __init__(
+        self, root: Path, programs: dict[str, str], slow: tuple[str, ...] = (), again: tuple[str, ...] = ()
+    ) -> None:
         self.socket, self.programs = root / "s.sock", list(programs)
         text = BASE.format(root=root)
         for name, command in programs.items():
-            text += PROGRAM.format(name=name, command=command, root=root, startsecs=int(name in slow))
+            kind = {"startsecs": int(name in slow), "again": str(name in again).lower()}
+            text += PROGRAM.format(name=name, command=command, root=root, **kind)
         (root / "supervisord.conf").write_text(text)
         argv = [sys.executable, str(BIN / "supervisord"), "-c", str(root / "supervisord.conf")]
         self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import ansible_runner
 import pytest
 from integration.engine_fixtures import GO, REPO, World
+from integration.queue_fixtures import wait_for
 
 
 @pytest.fixture
@@ -41,6 +44,45 @@ def test_a_cancelled_job_is_shown_and_resumed(world: World) -> None:
     world.play("resume")
     assert world.trace("edge1") == ["close", "open"]
     assert world.trace("db1")[-2:] == ["swap", "verify"]
+
+
+def test_ctrl_c_stops_after_the_step_and_a_second_one_at_once(world: World) -> None:
+    slow, began = world.traces / "slow-swap-db1", world.traces / "began-swap-db1"
+    slow.write_text("5")
+    run = world.start("toy.yml", *GO)
+    wait_for(began.exists, 120)
+    run.send_signal(signal.SIGINT)
+    out = run.communicate(timeout=120)[0]
+    assert run.returncode == 2
+    assert "Ctrl-C: the run stops after this step. Once more: it stops at once.\n" in out
+    assert out[out.index("STOPPED") :].splitlines() == [
+        "STOPPED before [4/5] door.open",
+        "  Ctrl-C: the run has stopped between two steps.",
+        "  The steps before it are done and recorded.",
+        "  door      closed",
+        "  data      the old",
+        "  can wait  NO: users are on a system that has not passed its checks; resume or",
+        "            undo now",
+        "  resume    ansible-playbook resume.yml",
+        "  undo      ansible-playbook undo.yml",
+        "  details   ansible-playbook status.yml",
+    ]
+    assert [each["n"] for each in world.journal() if each["kind"] == "done"] == [1, 2, 3]
+    slow.unlink()
+    world.play("undo")
+    began.unlink()
+    slow.write_text("5")
+    run = world.start("toy.yml", *GO)
+    wait_for(began.exists, 120)
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    run.send_signal(signal.SIGINT)
+    out = run.communicate(timeout=120)[0]
+    assert run.returncode not in (0, 2), out
+    assert "STOPPED" not in out
+    slow.unlink()
+    world.play("resume")
+    assert world.journal()[-1]["outcome"] == "completed"
 
 
 def test_a_ladder_climbs_over_what_is_not_possible_and_what_does_not_help_and_is_undone_as_one(world: World) -> None:

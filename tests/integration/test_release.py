@@ -220,6 +220,19 @@ def test_a_broken_build_leaves_the_live_release_untouched(product: Product, chan
             switch.switch(product.home, told(CHANGE), dry_run=False)
 
 
+def test_an_index_out_of_reach_leaves_the_live_release_and_is_named_without_its_password(product: Product) -> None:
+    product.deploy("v2")
+    index = "http://ci:topsecret9@127.0.0.1:1/simple"
+    with pytest.raises(CommandFailed) as told:
+        product.build("v1", CHANGE, wheels="", index_url=index)
+    assert told.value.code == "release-install-failed"
+    assert "127.0.0.1:1/simple/greeting" in told.value.message + told.value.hint
+    assert "topsecret9" not in told.value.message + told.value.hint
+    assert product.live() == "v2"
+    # It is found as soon as the index is there again: what was begun is begun anew.
+    assert product.build("v1", CHANGE)[1]
+
+
 def test_secrets_stay_out_of_the_message(product: Product) -> None:
     product.deploy("v2")
     (product.work / "app.py").write_text("import os\nraise SystemExit('key is ' + os.environ['APP_SECRET_KEY'])")

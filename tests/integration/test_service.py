@@ -49,8 +49,10 @@ class World:
             "orphan": f'{sys.executable} -c "{ORPHAN}"',
             "talks": f'{sys.executable} -c "{TALKS}"',
             "brief": f"{sys.executable} -c 'import time; time.sleep(0.4)'",
+            "broken": f"{sys.executable} {root}/broken.py",
         }
-        self.daemon = Daemon(root, programs, slow=("talks",))
+        (root / "broken.py").write_text("print('starting', flush=True)\nno Python\n")
+        self.daemon = Daemon(root, programs, slow=("talks",), again=("broken",))
         self.web = Unit("web", health=f"http://127.0.0.1:{self.port}/")
 
     def control(self, *units: Unit) -> Control:
@@ -151,6 +153,19 @@ def test_up_and_not_healthy_is_not_started(world: World) -> None:
     with pytest.raises(NotEffective, match=r"sleeper is not healthy after 0\.5 s: .*: Connection refused") as told:
         services.start(0.5, dry_run=False)
     assert told.value.code == "service-not-healthy"
+
+
+def test_a_service_that_cannot_become_healthy_is_given_up_before_its_time(world: World) -> None:
+    """One with a syntax error that its supervisor starts again and again, and one that stays down."""
+    health = f"http://127.0.0.1:{free_port()}/"
+    with pytest.raises(NotEffective) as told:
+        world.control(Unit("broken", health=health)).start(60, dry_run=False)
+    assert told.value.message == ("broken starts and ends again and again (5 times). SyntaxError: invalid syntax")
+    assert told.value.hint.startswith("Mend what its log says, then resume; or undo.\nThe end of its log:\n")
+    assert (told.value.next, told.value.code) == ("ansible-playbook status.yml", "service-not-started")
+    Supervisor(str(world.socket)).stop(Unit("broken"))
+    with pytest.raises(NotEffective, match=r"brief has ended: EXITED\.$"):
+        world.control(Unit("brief", health=health)).start(60, dry_run=False)
 
 
 @pytest.mark.parametrize("name", ["nothing", "all", "group:*", "group:all", "", "web\nsleeper", "-h"])

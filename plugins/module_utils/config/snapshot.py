@@ -220,6 +220,7 @@ def _copy(of: Configuration, name: str, path: str) -> bytes:
 
 
 def _read(path: str) -> bytes:
+    files.refuse_link(Path(path))
     data = files.read(Path(path))
     if data is None:
         raise TargetMissing(

@@ -23,9 +23,11 @@ def culprit(results: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     for host, result in results.items():
         if result.get("unreachable"):
             return _unreachable(host, " ".join(str(result.get("msg", "")).split()))
+        message = str(result.get("msg") or result.get("message") or "The task failed without a message.")
         return {
             "host": host,
-            "message": str(result.get("msg") or result.get("message") or "The task failed without a message."),
+            # The engine's own errors carry hint and next command in their message, for the screen.
+            "message": message.partition("\nHint: ")[0].partition("\nNext: ")[0],
             "code": str(result.get("code", "task-failed")),
             "hint": str(result.get("hint", "")),
             "next": str(result.get("next", "")),

@@ -21,7 +21,7 @@ def plan(run: Mapping[str, Any], of: Plan, point: Mapping[str, Any], now: float)
     """What a run is about to do, on one screen of at most 24 lines."""
     noticed = [step for step in of.steps if step.notice]
     lines = [
-        f"{run['strategy']} rollback of {run['environment']}    plan {of.hash[:12]}",
+        _wrap(f"{run['strategy']} rollback of {run['environment']}", "  ") + f"    plan {of.hash[:12]}",
         _field("back to", _point(point, now)),
         _field("reason", str(run["reason"]) or "none given"),
         _field("steps", " > ".join(_names(of.steps))),
@@ -88,21 +88,23 @@ def failure(records: Sequence[journal.Record], of: Plan) -> str:
     """The last screen after a failure, at most 15 lines: what failed, where the world stands, and the three ways on."""
     failed = journal.last(records, "failed")
     rest = [*_world(records, of), *_ways(records, of)]
-    head = _wrap(f"FAILED at [{failed['n']}/{len(of.steps)}] {failed['step']} on {failed['host']}", "  ", most=1)
+    place = f"[{failed['n']}/{len(of.steps)}] {failed['step']}"
+    stopped = failed.get("code") == "stopped"
+    head = _wrap(f"STOPPED before {place}" if stopped else f"FAILED at {place} on {failed['host']}", "  ", most=1)
     free = LAST_SCREEN - 1 - sum(line.count("\n") + 1 for line in rest)
-    hint = _wrap(f"  {failed['hint']}", "  ", most=max(1, free - 2)) if failed.get("hint") else ""
+    # What follows the hint's first line is the end of a log: status shows it.
+    first = str(failed.get("hint") or "").partition("\n")[0]
+    hint = _wrap(f"  {first}", "  ", most=max(1, free - 2)) if first else ""
     taken = hint.count("\n") + 1 if hint else 0
     message = _wrap(f"  {failed['message']}", "  ", most=max(1, min(5, free - taken)))
     return "\n".join(line for line in (head, message, hint, *rest) if line)
 
 
 def _world(records: Sequence[journal.Record], of: Plan) -> list[str]:
-    """A line for each part of the world, and whether it may stay so for a while."""
-    told = standing.parts(records, of)
-    return [
-        *(_wrap(f"  {part:<9} {text}", " " * 12, most=2) for part, text in told),
-        _wrap(f"  can wait  {standing.can_wait(records, of)}", " " * 12),
-    ]
+    """A line for each part of the world and, of a run that has not ended, whether it may stay so for a while."""
+    lines = [_field(part, text, most=2) for part, text in standing.parts(records, of)]
+    ended = journal.last(records, "closed").get("outcome", "held") != "held"
+    return lines if ended else [*lines, _field("can wait", standing.can_wait(records, of))]
 
 
 def _ways(records: Sequence[journal.Record], of: Plan) -> list[str]:
@@ -125,7 +127,7 @@ def status(look: Mapping[str, Any], of: Plan | None) -> str:
     opened, closed = journal.last(records, "opened"), journal.last(records, "closed")
     done = journal.done_steps(records)
     lines = [
-        f"run {look['run']}: {opened.get('strategy', '')} on {opened.get('environment', '')}",
+        _wrap(f"run {look['run']}: {opened.get('strategy', '')} on {opened.get('environment', '')}", "  "),
         _field("by", f"{opened.get('operator', '')} from {opened.get('host', '')}, {opened.get('at', '')[:19]}Z"),
         _field("steps", f"{len(done)} of {len(of.steps)} done"),
         _field("outcome", str(closed.get("outcome", "not closed"))),
@@ -154,8 +156,9 @@ def _why(records: Sequence[journal.Record], closed: Mapping[str, Any]) -> list[s
     if closed.get("outcome") != "held":
         return []
     failed = journal.last(records, "failed")
-    told = [f"{failed['step']} on {failed['host']}: {failed['message']}", failed.get("hint", "")]
-    return [_field(name, text) for name, text in zip(("failed", "hint"), told) if text]
+    hint, *log = str(failed.get("hint") or "").splitlines() or [""]
+    told = [_field("failed", f"{failed['step']} on {failed['host']}: {failed['message']}"), _field("hint", hint)]
+    return [*(told if hint else told[:1]), *(_wrap(f"            {line}", " " * 14) for line in log)]
 
 
 def since(records: Sequence[journal.Record], of: Plan, now: float) -> str:
@@ -189,8 +192,8 @@ def _names(steps: Sequence[Step]) -> list[str]:
     return list(dict.fromkeys(step.name for step in steps))
 
 
-def _field(name: str, text: str) -> str:
-    return _wrap(f"  {name:<9} {text}", " " * 12)
+def _field(name: str, text: str, most: int = 12) -> str:
+    return _wrap(f"  {name:<9} {text}", " " * 12, most)
 
 
 def _wrap(text: str, indent: str, most: int = 12) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import looks
+from .. import looks, tls
 from ..core import canonical, checks
 from ..core.errors import DatabaseFailed, DriverMissing
 from ..storage.objects import store_of
@@ -54,7 +54,7 @@ def look(
 ) -> dict[str, Any]:
     """{rows, loss}: what ``steps`` need. Only a run that switches to the restored database is asked for a backup."""
     view = View(server, s3, order, terms)
-    wanted = [view.server_answers, view.rights]
+    wanted = [view.server_answers, view.lines, view.rights]
     if {"postgres.swap", "postgres.swap_back"} & set(steps):
         wanted += [view.hindrances, view.transactions]
     restores = "postgres.swap" in steps
@@ -90,6 +90,11 @@ class View:
             yield checks.fail("server", "it is a standby: nothing can be changed on it", fix, "server-standby")
         else:
             yield checks.ok("server", f"PostgreSQL {version} at {self.server.host}:{self.server.port}")
+
+    def lines(self) -> Iterator[checks.Check]:
+        """Who is at the other end of them."""
+        yield from tls.postgres(self.server.host, self.server.sslmode)
+        yield from tls.web("object store", str(self.s3.get("endpoint_url") or ""))
 
     def rights(self) -> Iterator[checks.Check]:
         """Enough to restore beside and to switch, and no more."""

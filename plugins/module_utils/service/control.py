@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -17,6 +18,10 @@ from .provider import LOG_LINES, Provider, State, Unit
 
 POLL = 0.05
 SETTLE = 1.0  # a service that ends within this time after its start has not started
+GONE = 3.0  # one that is down for so long while it should become healthy does not start again
+STARTS = 5  # one that needs more starts than this to become healthy never will
+CAUSE = re.compile(r"\s*[\w.]*(Error|Exception)\b")  # the line of a log that says why
+MEND = "Mend what its log says, then resume; or undo."
 RELOADS = ("restart", "graceful")
 
 
@@ -139,9 +144,11 @@ class Control:
     def _healthy(self, unit: Unit, timeout: float) -> None:
         if not unit.health:
             return
-        said = [""]
+        said, watch = [""], _Watch()
 
         def well(state: State) -> bool:
+            if lost := watch.lost(state):
+                raise self._failed(unit, f"{unit.name} {lost}.", code="service-not-started")
             try:
                 answer = web.ask(unit.health, timeout=min(5.0, timeout))
             except web.Unanswered as error:
@@ -176,12 +183,32 @@ class Control:
         return {"pids": {unit.name: self.provider.state(unit).pid for unit in self.units}}
 
     def _failed(self, unit: Unit, message: str, hint: str = "", *, code: str) -> NotEffective:
-        """An error with the end of the service's log, without secrets."""
+        """An error with the end of the service's log, without secrets; the line of it that says why comes first."""
         log = redact.redact(self.provider.log(unit), self.secrets).splitlines()[-LOG_LINES:]
+        cause = next((line.strip() for line in reversed(log) if CAUSE.match(line)), "")
         said = "\n".join(["The end of its log:", *log]) if log else "It has written no log."
         return NotEffective(
-            message,
-            hint="\n".join(part for part in (hint, said) if part),
+            f"{message} {cause}".strip(),
+            hint="\n".join([hint or MEND, said]),
             next="ansible-playbook status.yml",
             code=code,
         )
+
+
+class _Watch:
+    """Whether a service can still become healthy: it cannot when it stays down, or starts again and again."""
+
+    def __init__(self) -> None:
+        self.pids: set[int] = set()
+        self.down = 0.0
+
+    def lost(self, state: State) -> str:
+        """What went wrong, empty as long as there is hope."""
+        if state.up or not state.settled:
+            self.down = 0.0
+            self.pids.add(state.pid)
+            if len(self.pids - {0}) > STARTS:
+                return f"starts and ends again and again ({STARTS} times)"
+            return ""
+        self.down = self.down or time.monotonic()
+        return f"has ended: {state.word}" if time.monotonic() - self.down > GONE else ""

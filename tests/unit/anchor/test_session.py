@@ -20,6 +20,8 @@ from ansible_collections.steady.rollback.plugins.module_utils.core.errors import
 
 ANNA = lease.Holder("anna", "ctl1", 100)
 OPENED = {"kind": "opened", "run": "r1"}
+BODY = {"id": "p1", "created": "2026-01-01", "good": True, "purpose": "pre_deploy", "environment": "prod"}
+MANIFEST = {**BODY, "components": {}, "hosts": {}}
 PLAN = {"plan": {}, "run": {}, "point": {}}
 
 
@@ -111,20 +113,18 @@ def test_only_the_named_run_is_unlocked(store: Store) -> None:
 
 
 def test_restore_points_are_found_by_look(store: Store) -> None:
-    body = {"id": "p1", "created": "2026-01-01", "good": True, "purpose": "pre_deploy", "environment": "prod"}
-    store.write_point("p1", point.pack(body))
-    assert session.look(store, "", "latest")["point"] == body
+    store.write_point("p1", point.pack(MANIFEST))
+    assert session.look(store, "", "latest")["point"] == MANIFEST
     with pytest.raises(TargetMissing, match="There is no restore point p2 for prod"):
         session.look(store, "", "p2")
 
 
 def test_a_changed_restore_point_is_refused_but_does_not_hide_the_others(store: Store) -> None:
-    body = {"id": "p1", "created": "2026-01-01", "good": True, "purpose": "pre_deploy", "environment": "prod"}
-    store.write_point("p1", point.pack(body))
-    store.write_point("p2", point.pack({**body, "id": "p2"}).replace(b"pre_deploy", b"pre_delete"))
+    store.write_point("p1", point.pack(MANIFEST))
+    store.write_point("p2", point.pack({**MANIFEST, "id": "p2"}).replace(b"pre_deploy", b"pre_delete"))
     look = session.look(store, "", "")
-    assert (look["points"], look["broken"]) == ([body], ["p2"])
-    assert session.look(store, "", "p1")["point"] == body
+    assert (look["points"], look["broken"]) == ([MANIFEST], ["p2"])
+    assert session.look(store, "", "p1")["point"] == MANIFEST
     for wanted in ("p2", "latest"):
         with pytest.raises(BackupUnusable, match="p2 was changed after it was written"):
             session.look(store, "", wanted)
