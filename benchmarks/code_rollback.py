@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What customers see while the code goes back: the document's way, and three ways to a release that is there already.
 
-Usage: benchmarks/code_rollback.py [--turns 1] [--only document|stopped|rolling|warm]
+Usage: benchmarks/code_rollback.py [--only document|symlink|stopped|rolling|warm]
 
 Runs WabotIQ on the embedded sandbox, deploys v1.1 over v1 and goes back to v1, each time under ten requests a second
-through the edge. Prints for each way: requests that got no answer of the application (its own errors, which v1.1 has
-on purpose, do not count), the longest time without service, the time until all customers get v1, and the whole command.
+through the edge. For each way: requests that got no answer of the application (its own errors, which v1.1 has on
+purpose, do not count), the longest time without service, the time until all customers get v1, and the whole command.
+``symlink`` is what Capistrano and Ansistrano do: the newest release directory but one by name or time, one symlink,
+and a restart of everything.
 """
 
 from __future__ import annotations
@@ -18,15 +20,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
+import figures  # noqa: E402
 import sandbox  # noqa: E402
 from sandbox import playbooks, programs, supervisor_rpc  # noqa: E402
 from sandbox.layout import RELEASE_HOSTS, Sandbox  # noqa: E402
@@ -42,28 +45,30 @@ GONE = (0, 502, 503, 504)  # no answer of the application
 def main() -> None:
     """Measure every way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=1)
-    parser.add_argument("--only", choices=["document", "stopped", "rolling", "warm"])
+    parser.add_argument("--only", choices=list(WAYS))
     asked = parser.parse_args()
-    ways = {"document": document, "stopped": stopped, "rolling": rolling, "warm": warm}
+    rows = []
     with tempfile.TemporaryDirectory(prefix="code") as name:
         directory = Path(name)
         box = sandbox.start(directory)
         try:
             sandbox.deploy(directory, "v1")
-            for turn in range(asked.turns):
-                for way, act in ways.items():
-                    if asked.only in (None, way):
-                        sandbox.deploy(directory, "v1.1", True)
-                        print(f"{turn + 1} {way:9} {measured(box, act, directory / f'{way}{turn}.jsonl')}", flush=True)
-                        sandbox.deploy(directory, "v1")
-                        forget(box)
+            for way, (title, act) in WAYS.items():
+                if asked.only in (None, way):
+                    sandbox.deploy(directory, "v1.1", True)
+                    rows.append(measured(box, title, way not in THEIRS, act))
+                    sandbox.deploy(directory, "v1")
+                    forget(box)
         finally:
             sandbox.stop(directory)
+    columns = ["without an answer", "longest gap (s)", "all on v1 after (s)", "whole command (s)"]
+    figures.write("code_rollback", "Code rollback to a retained release under load", columns, rows, "longest gap (s)")
 
 
-def measured(box: Sandbox, act: Any, file: Path) -> str:
+def measured(box: Sandbox, title: str, ours: bool, act: Callable[[Sandbox], None]) -> figures.Row:
     """What the customers saw while ``act`` took the code back."""
+    file = box.directory / "samples.jsonl"
+    file.unlink(missing_ok=True)
     with Load(box.url(), file):
         time.sleep(3)
         began = time.time()
@@ -77,10 +82,9 @@ def measured(box: Sandbox, act: Any, file: Path) -> str:
     gap = max(later - earlier for earlier, later in zip(served, served[1:]))
     old = [row["t"] for row in rows if row["version"] and row["version"] != "1.0.0"]
     back = max(old, default=began) - began
-    return (
-        f"{len(rows):4} requests, {len(gone):3} without an answer, longest gap {gap:5.1f} s, "
-        f"all on v1 after {back:5.1f} s, command {ended - began:5.1f} s"
-    )
+    cells = [f"{len(gone)} of {len(rows)}", f"{gap:.1f}", f"{back:.1f}", f"{ended - began:.1f}"]
+    print(f"{title}: {cells}", flush=True)
+    return figures.Row(title, ours, cells, gap)
 
 
 def forget(box: Sandbox) -> None:
@@ -113,6 +117,18 @@ def document(box: Sandbox) -> None:
         supervisor_rpc.connect(box.socket).startProcess(name)
 
 
+def symlink(box: Sandbox) -> None:
+    """The release directory before the newest one, by time, on every host; then a restart of everything."""
+    for host in RELEASE_HOSTS:
+        releases = [each for each in (box.home(host) / "releases").iterdir() if each.is_dir()]
+        *_, before, _newest = sorted(releases, key=lambda each: (each / ".release.json").stat().st_mtime)
+        fresh = box.home(host) / "current.new"
+        fresh.symlink_to(before)
+        fresh.replace(box.home(host) / "current")
+    for name in STOP:
+        supervisor_rpc.restart(box.socket, name)
+
+
 def stopped(box: Sandbox) -> None:
     """A release beside the live one, switched by one rename while everything is stopped."""
     rolled(box, STOPPED)
@@ -135,6 +151,16 @@ def rolled(box: Sandbox, steps: list[str]) -> None:
     path = box.directory / "benchmark.yml"
     path.write_text(yaml.safe_dump([book]), encoding="utf-8")
     playbooks.play(box, str(path.with_suffix("")))
+
+
+WAYS: dict[str, tuple[str, Callable[[Sandbox], None]]] = {
+    "document": ("stop, checkout, install, start", document),
+    "symlink": ("symlink by time, restart", symlink),
+    "stopped": ("stop, switch, start", stopped),
+    "rolling": ("switch, restart host by host", rolling),
+    "warm": ("proxy to a warm standby", warm),
+}
+THEIRS = ("document", "symlink")
 
 
 def stop(box: Sandbox, name: str) -> None:

@@ -36,7 +36,9 @@ def load() -> str:
 def write(name: str, title: str, columns: Sequence[str], rows: Sequence[Row], bar: str) -> None:
     """Write and print ``results/<name>.md`` and ``.svg``. ``columns`` name the cells, ``bar`` says what bars show."""
     lines = [f"# {title}", "", f"| way | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    lines += [f"| {f'**{row.way}**' if row.ours else row.way} | {' | '.join(row.cells)} |" for row in rows]
+    for row in rows:
+        way = row.way.replace("|", "\\|")
+        lines.append(f"| {f'**{way}**' if row.ours else way} | {' | '.join(row.cells)} |")
     text = "\n".join([*lines, "", f"![{bar}]({name}.svg)", "", f"At the end: {load()}.", ""])
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")

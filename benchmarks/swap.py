@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a client sees while a database is switched, against a pg_restore -c over the live one.
 
-Usage: benchmarks/swap.py [--megabytes 100] [--turns 10] [--clients 4]
+Usage: benchmarks/swap.py [--megabytes 100,1000,5000] [--turns 10] [--clients 4]
 
 The client connects anew for every query, as a web process without a pool does, and asks for the newest row; its gap is
-the longest time from one good answer to the next. Prints one line a way, in milliseconds.
+the longest time from one good answer to the next. The restore is measured at the first two sizes only.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from pathlib import Path
 import psycopg
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
+import figures  # noqa: E402
 from ansible_collections.steady.rollback.plugins.module_utils.databases import names, swap  # noqa: E402
 from integration import postgres_fixtures as fixtures  # noqa: E402
 
@@ -43,25 +44,36 @@ TERMS = swap.Terms("wabot", "r20261125t000000-bead", "r20261125t000000-bead", 72
 def main() -> None:
     """Make the data, measure both ways."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--megabytes", type=int, default=100)
+    arguments.add_argument("--megabytes", default="100,1000,5000")
     arguments.add_argument("--turns", type=int, default=10)
     arguments.add_argument("--clients", type=int, default=4)
     asked = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        cluster, process = fixtures.start_cluster(Path(directory))
-        try:
-            cluster.create()
-            filling = FILL.format(rows=asked.megabytes * ROWS_OF_A_MEGABYTE).strip().split(";\n")
-            cluster.run("wabot", "SET statement_timeout = 0", *filling)
-            (size,) = cluster.run("wabot", "SELECT pg_database_size('wabot') / 1000000")[0]
-            print(f"database of {size} MB, {asked.clients} clients that connect for every query", flush=True)
-            switched(cluster, asked.turns, asked.clients)
-            restored(cluster, Path(directory) / "dump", asked.clients)
-        finally:
-            fixtures.stop(process)
+    rows: list[figures.Row] = []
+    for number, megabytes in enumerate(map(int, asked.megabytes.split(","))):
+        with tempfile.TemporaryDirectory() as directory:
+            cluster, process = fixtures.start_cluster(Path(directory))
+            try:
+                size = fill(cluster, megabytes)
+                rows.append(switched(cluster, size, asked.turns, asked.clients))
+                if number < 2:
+                    rows.append(restored(cluster, size, Path(directory) / "dump", asked.clients))
+            finally:
+                fixtures.stop(process)
+    columns = ["gap, median (ms)", "gap, longest (ms)", "failed queries", "the transaction itself (ms)"]
+    title = f"Going back to another database, {asked.clients} clients that connect for every query"
+    figures.write("swap", title, columns, rows, "milliseconds without a good answer, median")
 
 
-def switched(cluster: fixtures.Cluster, turns: int, clients: int) -> None:
+def fill(cluster: fixtures.Cluster, megabytes: int) -> int:
+    """Make the database so large; returns its size in MB."""
+    cluster.create()
+    filling = FILL.format(rows=megabytes * ROWS_OF_A_MEGABYTE).strip().split(";\n")
+    cluster.run("wabot", "SET statement_timeout = 0", *filling)
+    (size,) = cluster.run("wabot", "SELECT pg_database_size('wabot') / 1000000")[0]
+    return int(size)
+
+
+def switched(cluster: fixtures.Cluster, size: int, turns: int, clients: int) -> figures.Row:
     """Forth and back between two equal databases."""
     good = names.good("wabot", TERMS.change)
     mark = json.dumps({"rollback": TERMS.change, "complete": True})
@@ -74,11 +86,11 @@ def switched(cluster: fixtures.Cluster, turns: int, clients: int) -> None:
             own.append(verb(cluster.server, TERMS, False)["gap_ms"])
         gaps.append(seen.gap())
         failures.append(seen.failures)
-    told = f"gap {statistics.median(gaps):.0f} (at most {max(gaps):.0f}), {max(failures)} failed queries at most"
-    print(f"switch: {told}; the switch itself {statistics.median(own):.0f}", flush=True)
+    cells = [f"{statistics.median(gaps):.0f}", f"{max(gaps):.0f}", str(max(failures)), f"{statistics.median(own):.0f}"]
+    return figures.Row(f"switch, {size} MB", True, cells, statistics.median(gaps))
 
 
-def restored(cluster: fixtures.Cluster, dump: Path, clients: int) -> None:
+def restored(cluster: fixtures.Cluster, size: int, dump: Path, clients: int) -> figures.Row:
     """As the document does it."""
     environment = cluster.server.environment("wabot")
     tool = [cluster.server.program("pg_dump"), "--format=custom", "--compress=1", f"--file={dump}"]
@@ -88,7 +100,8 @@ def restored(cluster: fixtures.Cluster, dump: Path, clients: int) -> None:
     with watched(cluster, clients) as seen:
         tool = [cluster.server.program("pg_restore"), "--clean", "--dbname=wabot", str(dump)]
         subprocess.run(tool, env=environment, check=True)
-    print(f"pg_restore --clean: gap {seen.gap():.0f}, {seen.failures} failed queries", flush=True)
+    gap = f"{seen.gap():.0f}"
+    return figures.Row(f"pg_restore --clean, {size} MB", False, [gap, gap, str(seen.failures), ""], seen.gap())
 
 
 class Seen:

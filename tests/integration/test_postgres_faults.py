@@ -113,7 +113,7 @@ def back(own: Own) -> dict[str, Any]:
     return swap.swapped_back(own.cluster.server, terms(), dry_run=False)
 
 
-def test_a_disk_that_fills_up_during_a_restore(own: Own, bucket: Bucket) -> None:
+def test_a_disk_that_fills_up_during_a_restore(own: Own, bucket: Bucket, s3: dict[str, Any]) -> None:
     small = own.cluster.directory.parent / "small"
     small.mkdir()
     mount = 'mount -t tmpfs -o size=44m,mode=0777 none "$0" && exec "$@"'
@@ -123,12 +123,18 @@ def test_a_disk_that_fills_up_during_a_restore(own: Own, bucket: Bucket) -> None
     run = own.cluster.run
     own.cluster.drop_all()
     own.cluster.create()
-    run("postgres", f"CREATE TABLESPACE small LOCATION '{small}'", "GRANT CREATE ON TABLESPACE small TO wabot")
+    run("postgres", f"CREATE TABLESPACE small LOCATION '{small}'")
     run("postgres", "ALTER DATABASE wabot SET TABLESPACE small")
     noise = "CREATE TABLE noise AS SELECT n, repeat(md5(n::text), 60) AS bytes FROM generate_series(1, 9000) n"
     run("wabot", "SET ROLE wabot", noise)
     facts = capture(own, bucket)
     content = run("wabot", CONTENT)
+    seen = preflight.look(own.cluster.server, s3, order(facts), preflight.Terms(), ["postgres.swap"])["rows"]
+    assert [(row["found"], row["fix"]) for row in seen if row["level"] == "fail"] == [
+        ("rollback may not create in small", "GRANT CREATE ON TABLESPACE small TO rollback")
+    ]
+    assert any(f"MB in {small}" in row["found"] for row in seen)
+    run("postgres", "GRANT CREATE ON TABLESPACE small TO rollback")
     with pytest.raises(RollbackError) as error:
         prepare(own, bucket, facts)
     live = run("postgres", "SELECT pg_database_size('wabot')")[0][0]

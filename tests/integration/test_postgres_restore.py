@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -226,7 +227,15 @@ def test_tools_that_are_newer_than_the_server(cluster: Cluster, cluster17: Clust
     facts = captured(newer, bucket)
     assert (facts["dump_version"], facts["server_version"] // 10000) == (18, 17)
     assert restore.prepare(newer.server, bucket, order(facts), dry_run=False)["tables"] == facts["tables"]
+    bucket.delete(backup.note_of(facts["key"]))
+    older = replace(cluster, tools=cluster17.tools)
+    cluster.drop_all()
+    cluster.create()
+    with pytest.raises(CommandFailed) as error:
+        captured(older, bucket)
+    assert "pg_dump ended with 1: pg_dump: error: aborting because of server version mismatch" in error.value.message
     cluster17.drop_all()
+    cluster.drop_all()
 
 
 @pytest.mark.parametrize(
@@ -346,7 +355,7 @@ def test_what_only_a_superuser_may_create_is_left_out_and_said(product: Cluster,
         "ALTER SUBSCRIPTION feed SET (slot_name = NONE)",
     )
     facts = captured(product, bucket)
-    (row,) = (row for row in source.look(product.server, bucket, facts, PLACE) if row.level != "ok")
+    (row,) = (row for row in source.look(product.server, bucket, facts, PLACE) if row.name == "backup's objects")
     assert (row.level, row.found, row.fix) == (
         "warn",
         "only a superuser may create event trigger guard, publication all rows, publication whole, subscription feed: "
@@ -383,8 +392,61 @@ def test_what_is_in_no_dump_is_not_compared(product: Cluster, bucket: Bucket) ->
     assert restore.prepare(product.server, bucket, order(facts), dry_run=False)["tables"] == facts["tables"]
 
 
+@pytest.mark.parametrize("spool", ["/dev/null/spool", "small"])
+def test_a_spool_that_cannot_be_written(product: Cluster, bucket: Bucket, tmp_path: Path, spool: str) -> None:
+    product.run("wabot", "CREATE TABLE noise AS SELECT md5(n::text) FROM generate_series(1, 20000) n")
+    facts = captured(product, bucket)
+    where = tmp_path / spool
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(CommandFailed) as error:
+            restore.prepare(product.server, bucket, order(facts, jobs=2, spool=str(where)), dry_run=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    why = "File too large" if spool == "small" else "Not a directory"
+    assert error.value.message == f"The archive cannot be kept in {where} while it is restored: {why}."
+    assert error.value.hint == (
+        f"It has {facts['size']} bytes. Make room, set postgres_spool to another directory, or set "
+        "postgres_restore_jobs to 1, which needs no file."
+    )
+    assert (error.value.code, error.value.next) == ("spool-unusable", f"df -h {where}")
+    assert product.databases() == {"postgres", "wabot"}
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_other_owners_and_versions_are_said(product: Cluster, bucket: Bucket) -> None:
+    product.run("postgres", "GRANT CREATE ON DATABASE wabot TO reporting")
+    product.run(
+        "wabot",
+        "CREATE EXTENSION hstore VERSION '1.4'",
+        "SET ROLE reporting; CREATE SCHEMA theirs; CREATE TABLE theirs.sums (n int); RESET ROLE",
+    )
+    facts = captured(product, bucket)
+    rows = {row.name: row.found for row in source.look(product.server, bucket, facts, PLACE) if row.level == "warn"}
+    assert rows == {
+        "versions of extensions": "hstore 1.4 becomes 1.8",
+        "owners": "what belongs to reporting will belong to the owner of the database",
+    }
+    assert restore.prepare(product.server, bucket, order(facts), dry_run=False)["tables"] == facts["tables"]
+
+
+def test_a_database_beside_sorts_as_the_live_one(product: Cluster, bucket: Bucket) -> None:
+    made = "CREATE DATABASE sorted OWNER wabot TEMPLATE template0 LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' "
+    product.run("postgres", made + "LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'")
+    facts = captured(product, bucket, "sorted")
+    done = restore.prepare(product.server, bucket, order(facts, place=source.Place("sorted", "production")), False)
+    query = "SELECT datlocprovider, datlocale, datcollate, datctype FROM pg_database WHERE datname = '{}'"
+    assert product.run("postgres", query.format(done["database"])) == product.run("postgres", query.format("sorted"))
+
+
 def test_a_strangers_database_is_left_alone(product: Cluster, bucket: Bucket) -> None:
     facts = captured(product, bucket)
+    closed = names.good("wabot", "another-change")
+    product.run("postgres", f'CREATE DATABASE "{closed}"', f'REVOKE ALL ON DATABASE "{closed}" FROM PUBLIC')
+    with pytest.raises(TargetRefused) as error:
+        restore.prepare(product.server, bucket, order(facts, change="another-change"), dry_run=False)
+    assert error.value.code == "name-taken"
     side = product.create(names.good("wabot", CHANGE))
     with pytest.raises(TargetRefused) as error:
         restore.prepare(product.server, bucket, order(facts), dry_run=False)

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ON_V2, ON_V1 = ("v2", "v2"), ("v1", "v1")
-BROKEN = "h7"
+BROKEN = "h4"
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Ten hosts with v2."""
-    found = Fleet(tmp_path_factory.mktemp("fleet"), 10)
+    """A handful of hosts with v2."""
+    found = Fleet(tmp_path_factory.mktemp("fleet"), 6)
     yield found
     found.stop()
 
@@ -28,7 +28,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def test_a_host_that_is_gone_stops_the_run_before_anything_changes(fleet: Fleet) -> None:
     fleet.hosts.cut_off(BROKEN)
     said = fleet.play("code-rollback.yml", 4, release="v1")
-    assert f"{BROKEN} | UNREACHABLE" in said or f"{BROKEN}" in said
+    assert BROKEN in said
     assert set(fleet.live().values()) == {ON_V2}
     fleet.hosts.boot(BROKEN)
     fleet.hosts.is_up(BROKEN)

@@ -160,6 +160,7 @@ def _facts(connection: Any) -> dict[str, Any]:
         "encoding": encoding,
         "schema_fingerprint": contents.fingerprint(connection),
         "extensions": contents.extensions(connection),
+        "extension_versions": contents.versions(connection),
         "grants": contents.grants(connection),
         "reserved": contents.reserved(connection),
     }

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +46,15 @@ SESSION = {
     "row_security": "off",
     "client_connection_check_interval": "1s",
 }
+# What a server says that has no room for a connection, or will take some in a moment.
+FULL = re.compile(r"too many (clients|connections)|slots are reserved")
+BUSY = re.compile(FULL.pattern + r"|system is (starting up|not yet accepting|in recovery)")
+PATIENCE = 5  # seconds for which a busy server is tried again
+MAKE_ROOM = (
+    "Every connection is taken. End some: a superuser has slots of its own. From PostgreSQL 16 on, "
+    "reserved_connections and GRANT pg_use_reserved_connections TO {role} keep one free."
+)
+
 # A server that is gone is noticed within half a minute, not after the system's two hours.
 KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
 
@@ -79,32 +90,43 @@ class Server:
     def connect(self, database: str, application: str = "rollback", **options: Any) -> Iterator[Any]:
         """A connection in autocommit; whatever the server or the driver refuses is raised as DatabaseFailed."""
         psycopg = package("psycopg", "python3-psycopg")
+        where = {"dbname": database, "application_name": application, **options}
         try:
-            with psycopg.connect(
-                host=self.host,
-                port=self.port,
-                user=self.user,
-                password=self.password or None,
-                sslmode=self.sslmode,
-                dbname=database,
-                application_name=application,
-                connect_timeout=5,
-                autocommit=True,
-                **KEEPALIVES,
-                **options,
-            ) as connection:
+            with self._reach(psycopg, where, time.monotonic() + PATIENCE) as connection:
                 for name, value in SESSION.items():
                     connection.execute(
                         "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s", [value, name]
                     )
                 yield connection
         except psycopg.Error as error:
+            full = bool(FULL.search(str(error)))
             raise DatabaseFailed(
                 f"PostgreSQL at {self.host}:{self.port}, database {database!r}, role {self.user}: "
                 + " ".join(str(error).split()),
-                hint=UNTRUSTED if "certificate" in str(error) else "Is the server up, and may this role do that?",
-                next=f"psql -h {self.host} -p {self.port} -U {self.user} -l",
+                hint=_hint(str(error), self.user),
+                next=f"psql -h {self.host} -p {self.port} -U {'postgres' if full else self.user} -l",
+                code="connections-exhausted" if full else "database-failed",
             ) from error
+
+    def _reach(self, psycopg: Any, where: Mapping[str, Any], end: float) -> Any:
+        """A connection in autocommit; one that a busy server refuses is tried again until ``end``."""
+        while True:
+            try:
+                return psycopg.connect(
+                    host=self.host,
+                    port=self.port,
+                    user=self.user,
+                    password=self.password or None,
+                    sslmode=self.sslmode,
+                    connect_timeout=5,
+                    autocommit=True,
+                    **KEEPALIVES,
+                    **where,
+                )
+            except psycopg.OperationalError as error:
+                if time.monotonic() > end or not BUSY.search(str(error)):
+                    raise
+                time.sleep(0.05)
 
     def program(self, name: str) -> str:
         """The path of one of PostgreSQL's own programs."""
@@ -130,3 +152,10 @@ class Server:
             # What they say is read by us, and by people who look for it.
             "LC_ALL": "C",
         }
+
+
+def _hint(said: str, role: str) -> str:
+    """What to do about an error of the server or the driver."""
+    if FULL.search(said):
+        return MAKE_ROOM.format(role=role)
+    return UNTRUSTED if "certificate" in said else "Is the server up, and may this role do that?"

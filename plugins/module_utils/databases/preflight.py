@@ -31,6 +31,11 @@ SELECT pid, usename::text, extract(epoch FROM now() - xact_start)::int FROM pg_s
 WHERE datname = %s AND pid <> pg_backend_pid() AND now() - xact_start > make_interval(secs => %s)
 ORDER BY 3 DESC LIMIT 5"""
 
+TABLESPACE = """
+SELECT quote_ident(spcname), quote_ident(current_user)
+FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace
+WHERE datname = %s AND spcname <> 'pg_default' AND NOT has_tablespace_privilege(t.oid, 'CREATE')"""
+
 SIZE = """
 SELECT pg_database_size(oid), (SELECT setting FROM pg_settings WHERE name = 'data_directory'),
        pg_tablespace_location(dattablespace)
@@ -59,7 +64,7 @@ def look(
         wanted += [view.hindrances, view.transactions]
     restores = "postgres.swap" in steps
     if restores:
-        wanted += [view.tools, view.names, view.space, view.target, view.age]
+        wanted += [view.tools, view.names, view.tablespace, view.space, view.target, view.age]
     rows = looks.rows("postgres", *wanted)
     loss: dict[str, Any] = {}
     if restores and rows[0]["level"] == "ok":  # a server that does not answer has said so in its row
@@ -167,6 +172,15 @@ class View:
             )
         else:
             yield checks.ok("names", f"{self.order.side} is free, or of this change")
+
+    def tablespace(self) -> Iterator[checks.Check]:
+        """The second database goes where the first one is."""
+        with self.server.connect(MAINTENANCE) as connection:
+            closed = connection.execute(TABLESPACE, [self.order.place.database]).fetchone()
+        if closed:
+            space, role = closed
+            fix = f"GRANT CREATE ON TABLESPACE {space} TO {role}"
+            yield checks.fail("tablespace", f"{role} may not create in {space}", fix, "role-lacks-rights")
 
     def space(self) -> Iterator[checks.Check]:
         """Room for a second database, where it can be known."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..core import failpoint
-from ..core.errors import DatabaseFailed, NotEffective, RollbackError
+from ..core.errors import CommandFailed, DatabaseFailed, NotEffective, RollbackError
 from ..drivers import package
 from ..files import private_directory
 from ..storage.objects import Bucket, Written
@@ -183,14 +183,25 @@ def _without(server: Server, bucket: Bucket, order: Order, left_out: Iterable[Se
 @contextlib.contextmanager
 def _spooled(blocks: Iterator[bytes], order: Order) -> Iterator[Path]:
     """The archive as a file that nobody else can read, complete and proven; gone afterwards."""
-    path = private_directory(Path(order.spool)) / f"{order.change}.dump"
-    path.unlink(missing_ok=True)
+    path = Path(order.spool) / f"{order.change}.dump"
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.writelines(blocks)
+        try:
+            private_directory(path.parent)
+            path.unlink(missing_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.writelines(blocks)
+        except OSError as error:
+            raise CommandFailed(
+                f"The archive cannot be kept in {order.spool} while it is restored: {error.strerror}.",
+                hint=f"It has {order.backup['size']} bytes. Make room, set postgres_spool to another directory, or set "
+                "postgres_restore_jobs to 1, which needs no file.",
+                next=f"df -h {order.spool}",
+                code="spool-unusable",
+            ) from error
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _finished(
