@@ -127,8 +127,8 @@ def fill(box: Sandbox, megabytes: int) -> int:
 def surroundings(box: Sandbox) -> dict[str, str]:
     """The environment of the document's commands."""
     user = box.postgres("wabot")
-    s3 = {"endpoint_url": box.url("s3"), "region_name": "us-east-1", "aws_access_key_id": "wabot"}
-    s3["aws_secret_access_key"] = box.passwords["s3"]
+    s3 = {"endpoint_url": box.url("s3"), "region_name": "us-east-1", "aws_access_key_id": "rollback"}
+    s3["aws_secret_access_key"] = box.passwords["s3_rollback"]
     copy = box.directory / "s3_cp.py"
     copy.write_text(COPY.format(s3=s3, bucket=BUCKET), encoding="utf-8")
     found = {"PGHOST": user["host"], "PGPORT": str(user["port"]), "PGUSER": "postgres", "PGDATABASE": "wabot"}

@@ -12,6 +12,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,17 @@ def store_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[di
     )
     process.kill()
     process.wait()
+
+
+def test_a_wrong_secret_is_not_repeated(product: Cluster, store: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    with pytest.raises(DatabaseFailed) as database, replace(product.server, password="S3cr3t-1").connect("wabot"):
+        pass
+    with pytest.raises(StorageFailed) as objects:
+        Bucket({**store[0], "secret_key": "S3cr3t-2"}).get("x")
+    assert "password authentication failed" in database.value.message
+    assert "SignatureDoesNotMatch" in objects.value.message
+    for error in (database.value, objects.value):
+        assert "S3cr3t" not in error.message + error.hint + error.next
 
 
 def test_the_object_store(store: tuple[dict[str, Any], dict[str, Any]]) -> None:

@@ -139,7 +139,11 @@ def tell(found: Watched, tls: Path) -> None:
             "refused", "preflight", 2, **told,
             cache_url=f"redis://rollback:{wrong()}/x#y@127.0.0.1:{port}/1",
             rollback_s3={**store, "secret_key": wrong()},
-            postgres_password=wrong(),
+            gate_smoke={"probes": [
+                {"name": "cache", "kind": "redis", "url": f"redis://rollback:{wrong()}@127.0.0.1:{port}/1"},
+                {"name": "rows", "kind": "sql", "query": "SELECT 1", "host": "127.0.0.1", "database": "wabot",
+                 "user": "rollback", "password": wrong()},
+            ]},
         )  # fmt: skip
         found.play("full rollback", "full-rollback", 0, **told, confirm="production", reason="secrets")
         found.play("undo", "undo", 0, **told)
@@ -154,8 +158,8 @@ def test_no_secret_is_said_sent_or_typed(watched: Watched) -> None:
     assert len(watched.sent) >= 4
     assert not [each for each in watched.sent if CANARY.search(each)]
     refused = " ".join(watched.said["refused"].split())
-    assert "The Redis URL cannot be read." in refused and "password authentication failed" in refused
-    assert "SignatureDoesNotMatch" in refused
+    assert "The Redis URL cannot be read." in refused and "SignatureDoesNotMatch" in refused
+    assert "gate smoke, probe rows" in refused
     assert "TLS certificate refused: self-signed certificate" in watched.said["full rollback"]
 
 
