@@ -63,7 +63,7 @@ class Watched:
         try:
             done = subprocess.run(
                 [*playbooks.command(self.box, book), "-vvv", "-e", f"@{self.given}"],
-                cwd=playbooks.ROOT, env={**playbooks.environment(), **where}, stdin=subprocess.DEVNULL,
+                cwd=playbooks.ROOT, env={**playbooks.environment(self.box), **where}, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, umask=0,
                 timeout=2 * playbooks.LONGEST,
             )  # fmt: skip
