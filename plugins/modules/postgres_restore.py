@@ -80,6 +80,10 @@ source:
   description: C(snapshot) or C(backup); C(ready) when it lay there already, C(swapped) when it has gone live already.
   returned: success
   type: str
+retries:
+  description: How often the object store had to be asked again.
+  returned: success
+  type: int
 tables:
   description: Rows by table, equal to those of the restore point.
   returned: changed
@@ -103,8 +107,9 @@ def do(call: entry.Call) -> entry.Outcome:
     order = restore.Order.of(
         place, p["change"], p["captured"], jobs=p["jobs"], spool=p["spool"], template=p["template"]
     )
-    facts = restore.prepare(Server.of(p), store_of(p["s3"]), order, call.dry_run)
-    return entry.Outcome(facts.pop("changed"), facts)
+    bucket = store_of(p["s3"])
+    facts = restore.prepare(Server.of(p), bucket, order, call.dry_run)
+    return entry.Outcome(facts.pop("changed"), {**facts, "retries": bucket.retries if bucket else 0})
 
 
 SPEC = {
