@@ -10,7 +10,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/collections
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help venv drill test lint sanity unit integration robustness molecule docs clean
+.PHONY: help venv drill bench test lint sanity unit integration robustness molecule docs clean
 
 help:  ## Show these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -20,6 +20,9 @@ venv:  ## Install the Debian packages and the Python environment that the drill 
 
 drill: venv  ## Break a production-like system, roll it back, undo, redo; prints the downtime
 	@.venv/bin/python tests/drill
+
+bench: venv  ## Measure everything that is claimed about speed; tables and pictures into benchmarks/results
+	@.venv/bin/python benchmarks
 
 test:  ## Run every check below
 	@python3 scripts/check.py

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.steady.rollback.plugins.module_utils.core import screens
+from ansible_collections.steady.rollback.plugins.module_utils.core import checks, screens
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import PlanRefused
 from ansible_collections.steady.rollback.plugins.plugin_utils import controller
 
@@ -17,18 +18,24 @@ class ActionModule(controller.EngineAction):
     def work(self, args: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         rows: list[dict[str, Any]] = []
         loss: dict[str, Any] = {}
+        blind: dict[str, dict[str, Any]] = {}
         for each in args["planned"]["preflight"]:
             component = each["component"]
-            for host, result in controller.results(variables, component, "preflight", each["hosts"]).items():
+            results = controller.results(variables, component, "preflight", each["hosts"])
+            for host in each["hosts"]:
+                result = results.get(host, {"failed": True})
+                if result.get("failed") or result.get("unreachable"):
+                    blind.setdefault(host, {**_blind(host, result), "component": component, "host": host})
                 rows += [{**row, "component": component, "host": host} for row in result.get("rows", [])]
                 loss = result.get("loss") or loss
+        rows += blind.values()
         looking = self.checking or variables.get("rollback_mode") == "preflight"
         self.show(screens.preflight(rows, brief=not looking))
         self.show(screens.loss(loss))
         failed = [row for row in rows if row["level"] == "fail"]
         if "plan" not in args["planned"]:
             return {"changed": False, "rows": [], "ended": True}
-        if failed and args["planned"]["climbs"]:
+        if failed and args["planned"]["climbs"] and not blind:
             self.show(f"{args['planned']['run']['strategy']} is not possible here: on to the next strategy.")
             return {"changed": False, "rows": rows, "ended": True}
         if failed:
@@ -40,3 +47,13 @@ class ActionModule(controller.EngineAction):
                 rows=rows,
             )
         return {"changed": False, "rows": rows, "loss": loss, "ended": False}
+
+
+def _blind(host: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The finding for a host that could not be looked at: a run without it would leave it behind."""
+    said = " ".join(str(result.get("msg") or "The look broke off.").split())
+    if result.get("unreachable"):
+        found, code = f"{host} cannot be reached: {said}", "host-unreachable"
+    else:
+        found, code = f"{host} could not be looked at: {said}", str(result.get("code", "task-failed"))
+    return checks.fail("host", found, f"ansible {host} -m ansible.builtin.ping", code).row()

@@ -127,10 +127,11 @@ class CallbackModule(Default):
         # No word is broken: an error ends with a command to be copied. Only its first line begins at the margin, so
         # that what a host has said is never taken for a line of ours.
         fold = textwrap.TextWrapper(WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-        first, *rest = map(fold.fill, redact.clean(text).split("\n"))
-        self._display.display(
-            "\n".join([first, *(textwrap.indent(each, "  ") for each in rest)]), color=color, stderr=True
-        )
+        shown = []
+        for line in redact.clean(text).split("\n"):
+            shown.append(fold.fill(line))
+            fold.initial_indent, fold.subsequent_indent = "  ", "    "
+        self._display.display("\n".join(shown), color=color, stderr=True)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The end: no sign of life is due any more."""

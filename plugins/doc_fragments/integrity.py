@@ -53,7 +53,7 @@ options:
     type: str
     default: ""
   seconds:
-    description: Seconds that one statement may take.
+    description: Seconds that all checks together may take, or one statement of a repair.
     type: float
     default: 30
   most:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import files, web
+from . import files, tls, web
 from .core import checks, failpoint
 from .core.errors import CommandFailed, NotEffective
 from .django_command import Project
@@ -110,6 +110,8 @@ class Maintenance:
         if dry_run:
             return facts, warnings
         if before != on:
+            if not on:  # users do not wait for the start of the product's command
+                self.flag.turn(on)
             warnings += self._command(on)
             if self.flag.is_on() != on:
                 self.flag.turn(on)
@@ -160,7 +162,10 @@ class Maintenance:
         state, seen = self.outside.look()
         found = f"{self.outside.url}: {seen}"
         if state in ("open", "closed"):
-            return [checks.ok("outside", found)]
+            return [
+                checks.ok("outside", found),
+                *([] if self.outside.verify else tls.web("outside", self.outside.url, False)),
+            ]
         return [checks.warn("outside", found, f"curl -i {self.outside.url}")]
 
     def verify(self) -> dict[str, object]:

@@ -27,6 +27,10 @@ options:
     type: str
     choices: [repaired, repaired_back, finalized]
     required: true
+  redo:
+    description: Whether V(repaired) does again what was taken back of O(change), instead of what O(repair) names.
+    type: bool
+    default: false
   wait:
     description: Seconds for which a lock is waited for.
     type: float
@@ -92,7 +96,7 @@ def do(call: entry.Call) -> entry.Outcome:
     if p["state"] == "finalized":
         facts = back.finalize(place, p["wait"], p["hours"], call.dry_run)
     elif p["state"] == "repaired":
-        terms = repair.Terms(p["wait"], p["most"])
+        terms = repair.Terms(p["wait"], p["most"], p["redo"])
         facts = repair.repair(place, checks.load(p["checks"]), p["repair"], terms, call.dry_run)
     else:
         facts = back.put_back(place, p["wait"], p["changed"] == "leave", call.dry_run)
@@ -105,6 +109,7 @@ SPEC = {
     **POSTGRES_OPTIONS,
     **checks.OPTIONS,
     "state": {"type": "str", "required": True, "choices": ["repaired", "repaired_back", "finalized"]},
+    "redo": {"type": "bool", "default": False},
     "wait": {"type": "float", "default": 5},
     "changed": {"type": "str", "default": "refuse", "choices": ["refuse", "leave"]},
     "hours": {"type": "float", "default": 72},

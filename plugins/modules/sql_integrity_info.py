@@ -9,7 +9,7 @@ module: sql_integrity_info
 short_description: Count the rows of a PostgreSQL database that contradict each other
 version_added: 0.1.0
 description:
-  - Reads only, in sessions that cannot write, and never longer than O(seconds) for a check.
+  - Reads only, in sessions that cannot write, and never longer than O(seconds) for all checks together.
 author:
   - The steady.rollback developers (@steady)
 extends_documentation_fragment:

@@ -81,6 +81,20 @@ def test_preflight_refuses_with_every_row_and_changes_nothing(world: World) -> N
     assert not (world.root / "toy/runs").exists()
 
 
+def test_a_host_out_of_reach_is_one_finding_among_the_others(world: World) -> None:
+    role = world.tmp / "ansible_collections/steady/rollback/roles/far"
+    (role / "tasks/preflight.yml").write_text("- {ansible.builtin.ping: {}, register: __far_preflight}\n")
+    verbs = yaml.safe_load((role / "meta/verbs.yml").read_text())
+    verbs["verbs"]["preflight"] = {"does": "Look", "budget": 5}
+    (role / "meta/verbs.yml").write_text(yaml.safe_dump(verbs))
+    out = world.play("far.yml", "-e", "door_level=fail", rc=2)
+    assert "FAIL  edge1 door: The door is there\n      mend: mend it\n" in out
+    assert "FAIL  far1 far: far1 cannot be reached: " in out
+    assert "      mend: ansible far1 -m ansible.builtin.ping\n" in out
+    assert "Preflight found 2 problems; nothing was changed." in out
+    assert not (world.root / "toy/runs").exists()
+
+
 @pytest.mark.parametrize(
     ("args", "text"),
     [

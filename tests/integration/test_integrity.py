@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,8 @@ AUDIT = (
        BEGIN INSERT INTO audit VALUES (NEW.id); RETURN NEW; END $$""",
     """CREATE TRIGGER noted AFTER UPDATE ON "User" FOR EACH ROW EXECUTE FUNCTION note()""",
 )
+OURS = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'rollback:%'"
+WAITING = f"{OURS} AND wait_event_type = 'Lock'"
 EVERYTHING = (
     'SELECT * FROM "User" ORDER BY 1',
     "SELECT * FROM context ORDER BY 1",
@@ -140,8 +143,12 @@ def declared(*names: str) -> list[checks.Check]:
     return checks.load([{**BARE, **each} for each in DECLARED if not names or each["name"] in names])
 
 
-def do(db: Cluster, text: str, most: int = 100, wait: float = 5, dry_run: bool = False, **more: Any) -> dict[str, Any]:
+def do(db: Cluster, text: str, dry_run: bool = False, most: int = 100, wait: float = 5, **more: Any) -> dict[str, Any]:
     return repair.repair(place(db, **more), declared(), text, repair.Terms(wait, most), dry_run)
+
+
+def redo(db: Cluster) -> dict[str, Any]:
+    return repair.repair(place(db), declared(), "", repair.Terms(5, 100, redo=True), False)
 
 
 def undo(db: Cluster, leave: bool = False, dry_run: bool = False) -> dict[str, Any]:
@@ -186,8 +193,9 @@ def test_a_check_that_cannot_be_read_is_inconclusive_and_hinders_no_other(db: Cl
         {"name": "gone", "table": "nowhere", "where": "true"},
         {"name": "writes", "table": "User", "where": "nextval('django_migrations_id_seq') > 0"},
         {"name": "escapes", "table": "User", "where": "true); DROP TABLE nokey; SELECT (1"},
-        {"name": "slow", "table": "User", "where": "pg_sleep(1) IS NULL"},
         {"name": "good", "table": "User", "where": "false"},
+        {"name": "slow", "table": "User", "where": "pg_sleep(1) IS NULL"},
+        {"name": "late", "table": "User", "where": "pg_sleep(1) IS NULL"},
     ]
     known = checks.load([{**BARE, **each} for each in given])
     db.run("wabot", "CREATE SEQUENCE django_migrations_id_seq", "GRANT USAGE ON django_migrations_id_seq TO rollback")
@@ -197,13 +205,13 @@ def test_a_check_that_cannot_be_read_is_inconclusive_and_hinders_no_other(db: Cl
         "There is no table nowhere in this database.",
         "cannot execute nextval() in a read-only transaction",
         "cannot insert multiple commands into a prepared statement",
-        "canceling statement due to statement timeout",
         "",
+        *["canceling statement due to statement timeout"] * 2,
     ]
-    assert found[-1].rows == 0
+    assert found[4].rows == 0
     told = look.gate(found, {}, "db1", 0)
     assert told["verdict"] == "inconclusive"
-    assert [probe["verdict"] for probe in told["probes"]] == ["inconclusive"] * 5 + ["pass"]
+    assert [probe["verdict"] for probe in told["probes"]] == ["inconclusive"] * 4 + ["pass"] + ["inconclusive"] * 2
     with pytest.raises(GateFailed, match="it cannot be read: There is no table nowhere") as caught:
         look.open_or_raise(told)
     assert caught.value.code == "gate-inconclusive"
@@ -234,8 +242,9 @@ def test_repaired_taken_back_and_repaired_again(db: Cluster, text: str, rows: in
     assert undo(db) == {"changed": True, "restored": {f"{text} (1)": rows}, "left": []}
     assert world(db) == before
     assert undo(db) == {"changed": False, "restored": {}, "left": []}
-    # Undoing the undo names no repair: it does again what was taken back.
-    assert do(db, "")["repaired"] == {text: rows}
+    # Undoing the undo names no repair: it does again what was taken back, once.
+    assert redo(db)["repaired"] == {text: rows}
+    assert redo(db)["changed"] is False
     assert sorted(db.run("wabot", query)) == after
     undo(db)
     assert world(db) == before
@@ -243,7 +252,6 @@ def test_repaired_taken_back_and_repaired_again(db: Cluster, text: str, rows: in
 
 def test_two_repairs_of_one_row_come_back_in_their_order(db: Cluster) -> None:
     before = world(db)
-    db.run("wabot", "CREATE TABLE witness (n int)")
     do(db, "exceeded:cap_at_limit, negative:reset_negative")
     db.run("wabot", """UPDATE "User" SET "requestsToday" = '90' WHERE id = 'u2'""")
     do(db, "exceeded:script")
@@ -254,6 +262,26 @@ def test_two_repairs_of_one_row_come_back_in_their_order(db: Cluster) -> None:
     assert world(db) == before
     assert do(db, "negative:reset_negative", change="another")["changed"]
     assert undo(db)["changed"] is False  # what another change repaired is not ours
+    assert list(redo(db)["repaired"]) == ["exceeded:cap_at_limit", "negative:reset_negative", "exceeded:script"]
+
+
+def test_rows_are_not_put_back_under_another_key(db: Cluster) -> None:
+    do(db, "odd:mend")
+    db.run("wabot", "DROP TABLE child", "ALTER TABLE parent DROP CONSTRAINT parent_pkey, ADD PRIMARY KEY (id, part)")
+    before = world(db)
+    with pytest.raises(TargetRefused) as caught:
+        undo(db)
+    error = caught.value
+    assert error.message == (
+        "The primary key of public.parent was (part, id) when its rows were repaired, and is (id, part)."
+    )
+    assert (error.next, error.code) == ("ansible-playbook status.yml", "repair-key-changed")
+    assert world(db) == before
+
+
+def test_nothing_that_was_repaired_is_undone_and_done_again(db: Cluster) -> None:
+    assert do(db, "odd:mend", change="first")["changed"]
+    assert (undo(db)["restored"], redo(db)["repaired"]) == ({}, {})
 
 
 def test_what_somebody_has_changed_since_is_not_put_back(db: Cluster) -> None:
@@ -343,6 +371,17 @@ def test_a_row_that_somebody_holds_is_not_waited_for_long(db: Cluster) -> None:
     assert world(db) == before
 
 
+def test_rows_that_were_mended_while_they_were_waited_for_are_left_alone(db: Cluster) -> None:
+    with ThreadPoolExecutor(1) as thread, db.connect("wabot") as busy:
+        with busy.transaction():
+            busy.execute("""UPDATE "User" SET "requestsToday" = '5' WHERE id = 'u1'""")
+            done = thread.submit(do, db, "negative:reset_negative", wait=60, seconds=60)
+            wait_for(lambda: db.run("postgres", WAITING))
+        assert done.result() == {"changed": False, "repaired": {"negative:reset_negative": 0}, "kept": []}
+    assert db.run("wabot", """SELECT "requestsToday" FROM "User" WHERE id = 'u1'""") == [("5",)]
+    assert db.run("wabot", f"SELECT to_regnamespace('{kept.SCHEMA}')") == [(None,)]
+
+
 @pytest.mark.parametrize("way", ["repair", "back"])
 def test_killed_in_the_middle_it_is_as_if_it_never_was_and_can_be_done_again(db: Cluster, way: str) -> None:
     if way == "back":
@@ -361,11 +400,10 @@ def test_killed_in_the_middle_it_is_as_if_it_never_was_and_can_be_done_again(db:
         busy.execute("LOCK TABLE audit IN ACCESS EXCLUSIVE MODE")
         process = multiprocessing.get_context("fork").Process(target=work)
         process.start()
-        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'rollback:%'"
-        wait_for(lambda: db.run("postgres", waiting))
+        wait_for(lambda: db.run("postgres", WAITING))
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
-    wait_for(lambda: not db.run("postgres", "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'rollback:%'"))
+    wait_for(lambda: not db.run("postgres", OURS))
     assert world(db) == before
     work()
     assert world(db) != before
@@ -504,7 +542,10 @@ def test_data_repair_looks_first_is_held_by_another_check_and_undone(db: Cluster
 
 def test_a_restore_point_with_critical_rows_is_not_a_healthy_one(db: Cluster) -> None:
     said: list[str] = []
-    params = {**db.options, "database": "wabot", "change": CHANGE, "seconds": 5, "shown": 1, "captured": {}, "from": ""}
+    params = {
+        **{"tools_seconds": 5, **db.options, "database": "wabot", "change": CHANGE, "seconds": 5},
+        **{"shown": 1, "captured": {}, "from": ""},
+    }
     for name, good in (("negative", False), ("no_mail", True)):
         given = [each for each in DECLARED if each["name"] == name]
         call = Call({**params, "stage": "capture", "checks": [{**BARE, **each} for each in given]}, False, said.append)
@@ -514,9 +555,9 @@ def test_a_restore_point_with_critical_rows_is_not_a_healthy_one(db: Cluster) ->
 
 
 def test_every_strategy_checks_the_data_before_customers_are_watched() -> None:
-    books = sorted((ROOT / "playbooks").glob("*_rollback.yml"))
-    assert len(books) == 6
-    for book in [*books, ROOT / "playbooks" / "data_repair.yml"]:
+    books = [book for book in sorted((ROOT / "playbooks").glob("*.yml")) if "gate.soak" in book.read_text()]
+    assert len(books) > 7
+    for book in books:
         (play,) = yaml.safe_load(book.read_text())
         steps = play["vars"]["rollback_steps"]
         assert "gate.soak" in steps[steps.index("integrity.verify") :], book.name

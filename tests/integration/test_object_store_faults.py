@@ -231,7 +231,7 @@ def test_a_refusal_has_its_way_out_and_changes_nothing(world: World, path: str) 
         error = caught.value
         print(f"{path:20} {said:22} {error.code}")
         assert (error.code, error.hint, error.next) == (code, hint, following)
-        where = f"in bucket {world.s3['bucket']} at {world.proxy.url} as wabot"
+        where = f"in bucket {world.s3['bucket']} at {world.proxy.url} as {world.s3['access_key']}"
         assert error.message == f"The object store failed at {asked} {where}: {said}: {text.rstrip('.')}."
         after = world.all_there_is()
         after["objects"] = [each for each in after["objects"] if each[0] not in leaves]
@@ -321,7 +321,7 @@ def test_a_store_that_is_not_there(world: World) -> None:
     with pytest.raises(RollbackError) as caught:
         Bucket({**world.s3, "endpoint_url": "http://127.0.0.1:1"}).keys("")
     error = caught.value
-    where = f"list_objects_v2 in bucket {world.s3['bucket']} at http://127.0.0.1:1 as wabot"
+    where = f"list_objects_v2 in bucket {world.s3['bucket']} at http://127.0.0.1:1 as {world.s3['access_key']}"
     why = 'EndpointConnectionError: Could not connect to the endpoint URL: "http://127.0.0.1:1/backups?list-type=2'
     assert error.message.startswith(f"The object store failed at {where}: {why}")
     assert (error.code, error.hint, error.next) == ("storage-silent", SILENT, PREFLIGHT)
@@ -350,7 +350,7 @@ def test_an_archived_backup_is_refused_before_a_run(world: World) -> None:
     with world.proxy.suffers(archived), pytest.raises(RollbackError) as caught:
         preflight(world)
     error = caught.value
-    where = f"in bucket {world.s3['bucket']} at {world.proxy.url} as wabot"
+    where = f"in bucket {world.s3['bucket']} at {world.proxy.url} as {world.s3['access_key']}"
     assert error.message == f"The object {DUMP} {where} cannot be read: its storage class is GLACIER."
     assert error.code == "object-archived"
 

@@ -66,7 +66,7 @@ def test_a_backup_is_one_state_read_to_its_end(product: Cluster, bucket: Bucket)
     assert bucket.keys("") == [facts["key"], facts["key"] + ".json"]
     assert backup.read_note(bucket, facts["key"]) == facts
     assert (facts["purpose"], facts["database"], facts["environment"]) == ("pre_deploy", "wabot", "production")
-    assert facts["grants"] == {"roles": ["reporting"], "foreign": False}
+    assert facts["grants"] == {"roles": ["reporting"], "foreign": False, "owners": []}
     assert len(facts["system_identifier"]) > 10
 
 

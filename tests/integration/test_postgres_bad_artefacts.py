@@ -40,6 +40,7 @@ class Artefact:
     bucket: Bucket
     facts: dict[str, Any]
     body: bytes
+    store: str
 
     def put(self, body: bytes, **facts: Any) -> dict[str, Any]:
         """Replace the archive alone; the restore point says ``facts`` besides, and so does the note."""
@@ -149,7 +150,7 @@ CASES = [
         lambda a: a.put(a.flipped()),
         "inside",
         "object-changed",
-        f"The object {KEY} in bucket {{bucket}} is not what was written: {{size}} bytes, SHA-256 {{sha_there}}; "
+        f"The object {KEY} in {{store}} is not what was written: {{size}} bytes, SHA-256 {{sha_there}}; "
         "written were {size} bytes, SHA-256 {sha256}.",
         "It was cut, changed or replaced in the store. Never restore it; choose another restore point.",
     ),
@@ -248,7 +249,7 @@ CASES = [
         lambda a: a.lost(KEY),
         "before",
         "object-missing",
-        f"There is no object {KEY} in bucket {{bucket}}.",
+        f"There is no object {KEY} in {{store}}.",
         "It was deleted, or never written. Choose another restore point.",
     ),
     Case(
@@ -256,8 +257,8 @@ CASES = [
         lambda a: a.lost(backup.note_of(KEY)),
         "before",
         "object-missing",
-        f"The object store failed at get_object of {KEY}.json in bucket {{bucket}}: NoSuchKey: "
-        "The specified key does not exist.",
+        f"The object store failed at get_object of {KEY}.json in {{store}}: "
+        "NoSuchKey: The specified key does not exist.",
         "It was deleted, or never written. Choose another restore point.",
     ),
     before(
@@ -319,7 +320,8 @@ def good_fixture(cluster: Cluster, s3: dict[str, Any]) -> Iterator[Artefact]:
     bucket = Bucket(s3)
     order = backup.Order("wabot", "production", POINT, "pre_deploy", compression="0")
     facts = backup.take(cluster.server, bucket, order, dry_run=False)["backup"]
-    yield Artefact(cluster, bucket, facts, bucket.get(KEY))
+    where = f"bucket {s3['bucket']} at {s3['endpoint_url']} as {s3['access_key']}"
+    yield Artefact(cluster, bucket, facts, bucket.get(KEY), where)
     cluster.drop_all()
     for key in bucket.keys(""):
         bucket.delete(key)
@@ -347,7 +349,7 @@ def test_bad_artefacts(good: Artefact, table: list[str], case: Case) -> None:
     with pytest.raises(RollbackError) as error:
         restore.prepare(good.cluster.server, good.bucket, order, dry_run=False)
     values = {**facts, "there": len(there), "sha_there": hashlib.sha256(there).hexdigest()}
-    values.update(bucket=good.bucket._place.partition("bucket ")[2], cluster=good.facts["system_identifier"])
+    values.update(store=good.store, cluster=good.facts["system_identifier"])
     words = [text.format(**values) for text in (case.message, case.hint, case.next)]
     said = error.value
     assert [said.code, said.message, said.hint, said.next] == [case.code, *words]

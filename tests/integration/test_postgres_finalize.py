@@ -123,6 +123,20 @@ def test_a_snapshot_stays_as_long_as_a_restore_point_names_it(product: Cluster) 
     assert finalized(product, None) == {snapshot: "", unfinished: "its time is not over"}
 
 
+def test_what_was_killed_before_its_mark_goes_by_its_age(product: Cluster) -> None:
+    """Such a copy is closed, such a restore is empty; a database that somebody made is neither."""
+    copies = [names.snapshot("wabot", each) for each in (OLD, YOUNG)]
+    for copy in copies:
+        product.run("postgres", f'CREATE DATABASE "{copy}" OWNER wabot ALLOW_CONNECTIONS false')
+    empty, theirs = names.good("wabot", OLD), names.good("wabot", name_at(10 * DAY))
+    other = names.snapshot("another", OLD)
+    for name in (empty, theirs, other):
+        product.run("postgres", f'CREATE DATABASE "{name}" OWNER wabot')
+    product.run(theirs, "CREATE TABLE mine (x int)")
+    assert finalized(product, None) == {copies[0]: "", copies[1]: "its time is not over", empty: ""}
+    assert product.databases() == {"postgres", "wabot", copies[1], theirs, other}
+
+
 def archive(bucket: Bucket, name: str, age: float, **more: Any) -> str:
     """A backup as far as its keys and its note tell."""
     key = f"test/postgres/{name}.dump"

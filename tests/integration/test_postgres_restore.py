@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,10 +24,13 @@ from ansible_collections.steady.rollback.plugins.module_utils.core.errors import
 from ansible_collections.steady.rollback.plugins.module_utils.databases import (
     backup,
     beside,
+    ledger,
     names,
     restore,
     snapshot,
     source,
+    standing,
+    swap,
 )
 from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
 from integration.postgres_fixtures import (  # noqa: F401
@@ -39,6 +43,7 @@ from integration.postgres_fixtures import (  # noqa: F401
     s3_fixture,
     wait_for,
 )
+from psycopg import sql
 
 ROOT = Path(__file__).parents[2]
 POINT, CHANGE = "r20261125t040000-4f2a", "r20261125t050000-00ff"
@@ -143,6 +148,94 @@ def test_hostile_name_and_an_extension(product: Cluster, bucket: Bucket) -> None
     done = restore.prepare(product.server, bucket, order(facts, place=place), dry_run=False)
     assert done["tables"] == facts["tables"]
     assert len(done["database"].encode()) <= 63
+
+
+HOSTILE = "we\"ird; drop 'x'=y\\\n--%s {v0} $(id) `id`" + "é" * 11 + "x"
+
+
+def test_hostile_names_all_the_way(product: Cluster, bucket: Bucket, tmp_path: Path) -> None:
+    """Database, owner, schema, table, column and sequence are called so, and go there and back."""
+    with product.connect() as connection:
+        quoted = sql.Identifier(HOSTILE).as_string(connection)
+    assert len(HOSTILE.encode()) == names.LONGEST
+    product.run("postgres", f"CREATE ROLE {quoted}", f"GRANT {quoted} TO rollback")
+    product.run("postgres", f"CREATE DATABASE {quoted} OWNER {quoted}", f"REVOKE ALL ON DATABASE {quoted} FROM PUBLIC")
+    product.run("postgres", f"ALTER ROLE {quoted} IN DATABASE {quoted} SET work_mem = '5MB'")
+    product.run(
+        HOSTILE,
+        f"SET ROLE {quoted}",
+        f"CREATE SCHEMA {quoted}",
+        f"CREATE TABLE {quoted}.{quoted} ({quoted} serial PRIMARY KEY, v text)",
+        f"INSERT INTO {quoted}.{quoted} (v) SELECT n::text FROM generate_series(1, 5) n",
+    )
+    try:
+        facts = captured(product, bucket, HOSTILE)
+        product.run(HOSTILE, f"UPDATE {quoted}.{quoted} SET v = 'lost' WHERE {quoted} = 1")
+        wanted = order(facts, place=source.Place(HOSTILE, "production"), gap=10)
+        done = restore.prepare(product.server, bucket, wanted, dry_run=False)
+        assert (done["tables"], list(done["sequences"].values())) == (
+            {f"{quoted}.{quoted}": 5},
+            [{"restored": 5, "now": 15}],
+        )
+        terms = swap.Terms(HOSTILE, CHANGE, CHANGE, 72, 10)
+        assert swap.swapped(product.server, terms, False)["differences"] == []
+        assert product.run(HOSTILE, f"SELECT v FROM {quoted}.{quoted} WHERE {quoted} = 1") == [("1",)]
+        lost = ledger.Order(HOSTILE, CHANGE, str(tmp_path), facts["started"], facts["tables"], {}, 60, 10**6)
+        account = ledger.account(product.server, lost, dry_run=False)
+        assert (account["recovery"], account["lost"]["changed"]) == ("possible", 1)
+        assert standing.verify(product.server, HOSTILE, CHANGE, swapped=True)["swapped"]
+        swap.swapped_back(product.server, terms, False)
+        assert product.run(HOSTILE, f"SELECT v FROM {quoted}.{quoted} WHERE {quoted} = 1") == [("lost",)]
+    finally:
+        product.drop_all()
+        product.run("postgres", f"DROP ROLE {quoted}")
+
+
+def test_sequences_go_on_beyond_what_was_given_out(product: Cluster, bucket: Bucket) -> None:
+    product.run(
+        "wabot",
+        "SET ROLE wabot",
+        "CREATE SEQUENCE down INCREMENT -5 START -1; CREATE SEQUENCE short MAXVALUE 7; CREATE SEQUENCE gone",
+        "SELECT nextval('down'), nextval('short'), nextval('gone')",
+    )
+    facts = captured(product, bucket)
+    product.run("wabot", "SELECT nextval('down')", "DROP SEQUENCE gone")
+    product.run(
+        "wabot", "INSERT INTO message (conversation_id, body) SELECT 1, 'seen by a customer' FROM generate_series(1, 9)"
+    )
+    same = restore.prepare(product.server, bucket, order(facts, change="c2"), dry_run=False)
+    assert "sequences" not in same
+    assert product.run(same["database"], "SELECT last_value FROM message_id_seq") == [(2000,)]
+    done = restore.prepare(product.server, bucket, order(facts, gap=1000), dry_run=False)
+    assert done["sequences"] == {
+        "public.conversation_id_seq": {"restored": 200, "now": 1200},
+        "public.django_migrations_id_seq": {"restored": 2, "now": 1002},
+        "public.down": {"restored": -1, "now": -5006},
+        "public.gone": {"restored": 1, "now": 1001},
+        "public.message_id_seq": {"restored": 2000, "now": 3009},
+        "public.short": {"restored": 1, "now": 7},
+    }
+    added = "INSERT INTO message (conversation_id, body) VALUES (1, 'next') RETURNING id"
+    assert product.run(done["database"], added) == [(3010,)]
+
+
+def test_tools_that_are_newer_than_the_server(cluster: Cluster, cluster17: Cluster, bucket: Bucket) -> None:
+    """PostgreSQL 18's programs, a server of 17; older ones are refused by pg_dump itself."""
+    cluster17.drop_all()
+    cluster17.create()
+    newer = replace(cluster17, tools=cluster.tools)
+    facts = captured(newer, bucket)
+    assert (facts["dump_version"], facts["server_version"] // 10000) == (18, 17)
+    assert restore.prepare(newer.server, bucket, order(facts), dry_run=False)["tables"] == facts["tables"]
+    bucket.delete(backup.note_of(facts["key"]))
+    older = replace(cluster, tools=cluster17.tools)
+    cluster.drop_all()
+    cluster.create()
+    with pytest.raises(CommandFailed) as error:
+        captured(older, bucket)
+    assert "pg_dump ended with 1: pg_dump: error: aborting because of server version mismatch" in error.value.message
+    cluster17.drop_all()
+    cluster.drop_all()
 
 
 @pytest.mark.parametrize(
@@ -262,7 +355,7 @@ def test_what_only_a_superuser_may_create_is_left_out_and_said(product: Cluster,
         "ALTER SUBSCRIPTION feed SET (slot_name = NONE)",
     )
     facts = captured(product, bucket)
-    (row,) = (row for row in source.look(product.server, bucket, facts, PLACE) if row.level != "ok")
+    (row,) = (row for row in source.look(product.server, bucket, facts, PLACE) if row.name == "backup's objects")
     assert (row.level, row.found, row.fix) == (
         "warn",
         "only a superuser may create event trigger guard, publication all rows, publication whole, subscription feed: "
@@ -299,8 +392,61 @@ def test_what_is_in_no_dump_is_not_compared(product: Cluster, bucket: Bucket) ->
     assert restore.prepare(product.server, bucket, order(facts), dry_run=False)["tables"] == facts["tables"]
 
 
+@pytest.mark.parametrize("spool", ["/dev/null/spool", "small"])
+def test_a_spool_that_cannot_be_written(product: Cluster, bucket: Bucket, tmp_path: Path, spool: str) -> None:
+    product.run("wabot", "CREATE TABLE noise AS SELECT md5(n::text) FROM generate_series(1, 20000) n")
+    facts = captured(product, bucket)
+    where = tmp_path / spool
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(CommandFailed) as error:
+            restore.prepare(product.server, bucket, order(facts, jobs=2, spool=str(where)), dry_run=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    why = "File too large" if spool == "small" else "Not a directory"
+    assert error.value.message == f"The archive cannot be kept in {where} while it is restored: {why}."
+    assert error.value.hint == (
+        f"It has {facts['size']} bytes. Make room, set postgres_spool to another directory, or set "
+        "postgres_restore_jobs to 1, which needs no file."
+    )
+    assert (error.value.code, error.value.next) == ("spool-unusable", f"df -h {where}")
+    assert product.databases() == {"postgres", "wabot"}
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_other_owners_and_versions_are_said(product: Cluster, bucket: Bucket) -> None:
+    product.run("postgres", "GRANT CREATE ON DATABASE wabot TO reporting")
+    product.run(
+        "wabot",
+        "CREATE EXTENSION hstore VERSION '1.4'",
+        "SET ROLE reporting; CREATE SCHEMA theirs; CREATE TABLE theirs.sums (n int); RESET ROLE",
+    )
+    facts = captured(product, bucket)
+    rows = {row.name: row.found for row in source.look(product.server, bucket, facts, PLACE) if row.level == "warn"}
+    assert rows == {
+        "versions of extensions": "hstore 1.4 becomes 1.8",
+        "owners": "what belongs to reporting will belong to the owner of the database",
+    }
+    assert restore.prepare(product.server, bucket, order(facts), dry_run=False)["tables"] == facts["tables"]
+
+
+def test_a_database_beside_sorts_as_the_live_one(product: Cluster, bucket: Bucket) -> None:
+    made = "CREATE DATABASE sorted OWNER wabot TEMPLATE template0 LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' "
+    product.run("postgres", made + "LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'")
+    facts = captured(product, bucket, "sorted")
+    done = restore.prepare(product.server, bucket, order(facts, place=source.Place("sorted", "production")), False)
+    query = "SELECT datlocprovider, datlocale, datcollate, datctype FROM pg_database WHERE datname = '{}'"
+    assert product.run("postgres", query.format(done["database"])) == product.run("postgres", query.format("sorted"))
+
+
 def test_a_strangers_database_is_left_alone(product: Cluster, bucket: Bucket) -> None:
     facts = captured(product, bucket)
+    closed = names.good("wabot", "another-change")
+    product.run("postgres", f'CREATE DATABASE "{closed}"', f'REVOKE ALL ON DATABASE "{closed}" FROM PUBLIC')
+    with pytest.raises(TargetRefused) as error:
+        restore.prepare(product.server, bucket, order(facts, change="another-change"), dry_run=False)
+    assert error.value.code == "name-taken"
     side = product.create(names.good("wabot", CHANGE))
     with pytest.raises(TargetRefused) as error:
         restore.prepare(product.server, bucket, order(facts), dry_run=False)
@@ -324,9 +470,9 @@ from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres
 from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
 
 class Pausing(Bucket):
-    def read(self, key):
-        data = b"".join(super().read(key))
-        cut = int(len(data) * (1 if key.endswith(".json") else given["share"]))
+    def proven(self, written):
+        data = b"".join(super().proven(written))
+        cut = int(len(data) * given["share"])
         if cut:
             yield data[:cut]
         if cut < len(data):

@@ -277,6 +277,29 @@ def test_a_storm_of_reconnecting_clients(ready: Cluster) -> None:
     assert era(ready) == "now"
 
 
+def test_every_connection_is_taken(ready: Cluster) -> None:
+    """A slot that becomes free in a moment is waited for; a server that stays full is said."""
+    held: list[psycopg.Connection[Any]] = []
+    with pytest.raises(psycopg.OperationalError):
+        while True:
+            held.append(ready.connect("postgres", user="wabot"))
+    try:
+        with pytest.raises(RollbackError) as error:
+            forth(ready)
+        assert (error.value.code, error.value.next) == (
+            "connections-exhausted",
+            f"psql -h 127.0.0.1 -p {ready.port} -U postgres -l",
+        )
+        assert error.value.hint == (
+            "Every connection is taken. End some: a superuser has slots of its own. From PostgreSQL 16 on, "
+            "reserved_connections and GRANT pg_use_reserved_connections TO rollback keep one free."
+        )
+        threading.Timer(0.5, lambda: [each.close() for each in held[:20]]).start()
+        assert forth(ready)["changed"]
+    finally:
+        [each.close() for each in held]
+
+
 def killed(cluster: Cluster, verb: Any, at: int) -> bool:
     """Run a verb in a process that kills itself before statement ``at`` of those that change something.
 

@@ -126,3 +126,11 @@ def test_the_ladder_climbs_to_the_top(on_v2: Product) -> None:
     on_v2.play("escalate", **CONFIRMED)
     assert on_v2.is_as("v1") == []
     on_v2.play("undo")
+
+
+def test_finalize_deletes_in_a_run_that_goes_back_to_nothing(product: Product) -> None:
+    product.play("finalize", reason="test")
+    records = playbooks.journal(playbooks.runs(product.box)[-1])
+    assert records[-1]["outcome"] == "completed"
+    done = {record["step"] for record in records if record["kind"] == "done"}
+    assert done == {"postgres.finalize", "release.finalize", "config.finalize", "integrity.finalize"}

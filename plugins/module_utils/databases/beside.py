@@ -22,7 +22,7 @@ def look(guard: Any, database: str) -> dict[str, Any]:
     query = """
         SELECT to_jsonb(d) || jsonb_build_object(
           'owner', pg_get_userbyid(datdba), 'tablespace', spcname, 'encoding', pg_encoding_to_char(encoding),
-          'comment', shobj_description(d.oid, 'pg_database'))
+          'comment', shobj_description(d.oid, 'pg_database'), 'open', has_database_privilege(d.oid, 'CONNECT'))
         FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = %s"""
     found = guard.execute(query, [database]).fetchone()
     return {**found[0], "mark": _mark(found[0]["comment"])} if found else {}
@@ -91,7 +91,7 @@ def unfinished(server: Server, found: Mapping[str, Any]) -> bool:
     """Whether a database of ours says that it is not complete, or was left between its creation and its mark."""
     if found["mark"]:
         return found["mark"].get("complete") is False
-    if found["comment"]:
+    if found["comment"] or not found["open"]:  # somebody's
         return False
     if not found["datallowconn"]:  # a copy is made closed
         return True

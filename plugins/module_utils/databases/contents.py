@@ -116,6 +116,20 @@ ORDER BY 1, 2
 """
 IN_SCHEMAS = "OR EXISTS (SELECT FROM pg_publication_namespace WHERE pnpubid = p.oid)"
 
+# Who owns relations, functions and schemas beside the owner of the database.
+OWNERS = """
+SELECT DISTINCT pg_get_userbyid(owner)::text FROM (
+  SELECT relowner AS owner, relnamespace AS space, 'pg_class'::regclass AS classid, oid FROM pg_class
+  WHERE relkind NOT IN ('t', 'i', 'I')
+  UNION ALL SELECT proowner, pronamespace, 'pg_proc'::regclass, oid FROM pg_proc
+  UNION ALL SELECT nspowner, oid, 'pg_namespace'::regclass, oid FROM pg_namespace WHERE nspname <> 'public'
+) every JOIN pg_namespace n ON n.oid = space
+WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'
+  AND owner <> (SELECT datdba FROM pg_database WHERE datname = current_database())
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = every.classid AND objid = every.oid AND deptype = 'e')
+ORDER BY 1
+"""
+
 
 def tables(connection: Any) -> dict[str, tuple[str, str]]:
     """{quoted name: (schema, table)} of the product's tables."""
@@ -144,15 +158,21 @@ def fingerprint(connection: Any) -> str:
 
 
 def grants(connection: Any) -> dict[str, Any]:
-    """{roles: named in grants, foreign: whether some grant cannot be repeated by the owner}."""
+    """{roles: named in grants, foreign: whether some grant cannot be repeated by the owner, owners: other ones}."""
     roles, foreign = connection.execute(GRANTS).fetchone()
-    return {"roles": roles, "foreign": foreign}
+    return {"roles": roles, "foreign": foreign, "owners": [name for (name,) in connection.execute(OWNERS)]}
 
 
 def extensions(connection: Any) -> list[str]:
     """Names of the installed extensions, but for the one that every database has."""
     query = "SELECT extname::text FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
     return [name for (name,) in connection.execute(query)]
+
+
+def versions(connection: Any) -> dict[str, str]:
+    """{name: version} of the same."""
+    query = "SELECT extname::text, extversion FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql'"
+    return dict(connection.execute(query).fetchall())
 
 
 def reserved(connection: Any) -> dict[str, list[list[str]]]:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ POSTGRES_OPTIONS: dict[str, dict[str, Any]] = {
         "choices": ["disable", "prefer", "require", "verify-ca", "verify-full"],
     },
     "tools": {"type": "path", "default": ""},
+    "tools_seconds": {"type": "float", "default": 3600},
 }
 
 
@@ -43,11 +46,31 @@ SESSION = {
     "row_security": "off",
     "client_connection_check_interval": "1s",
 }
+# What a server says that has no room for a connection, or will take some in a moment.
+FULL = re.compile(r"too many (clients|connections)|slots are reserved")
+BUSY = re.compile(FULL.pattern + r"|system is (starting up|not yet accepting|in recovery)")
+PATIENCE = 5  # seconds for which a busy server is tried again
+MAKE_ROOM = (
+    "Every connection is taken. End some: a superuser has slots of its own. From PostgreSQL 16 on, "
+    "reserved_connections and GRANT pg_use_reserved_connections TO {role} keep one free."
+)
+
+# A server that is gone is noticed within half a minute, not after the system's two hours.
+KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
+
+
+UNTRUSTED = (
+    "The server has to prove its name. Put the certificate of its authority into ~/.postgresql/root.crt of the account "
+    "that does this here, or set PGSSLROOTCERT."
+)
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where PostgreSQL listens, and the role that speaks to it. ``tools`` is the directory of pg_dump, else PATH."""
+    """Where PostgreSQL listens, and the role that speaks to it.
+
+    ``tools`` is the directory of pg_dump, else PATH, and ``seconds`` what one run of a client program may take.
+    """
 
     host: str
     port: int
@@ -55,52 +78,67 @@ class Server:
     password: str
     sslmode: str
     tools: str = ""
+    seconds: float = 3600
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Server:
         """The server that a module's POSTGRES_OPTIONS name."""
-        return cls(*(params[name] for name in ("host", "port", "user", "password", "sslmode", "tools")))
+        names = ("host", "port", "user", "password", "sslmode", "tools", "tools_seconds")
+        return cls(*(params[name] for name in names))
 
     @contextmanager
     def connect(self, database: str, application: str = "rollback", **options: Any) -> Iterator[Any]:
         """A connection in autocommit; whatever the server or the driver refuses is raised as DatabaseFailed."""
         psycopg = package("psycopg", "python3-psycopg")
+        where = {"dbname": database, "application_name": application, **options}
         try:
-            with psycopg.connect(
-                host=self.host,
-                port=self.port,
-                user=self.user,
-                password=self.password or None,
-                sslmode=self.sslmode,
-                dbname=database,
-                application_name=application,
-                connect_timeout=5,
-                # A server that is gone is noticed within half a minute, not after the system's two hours.
-                keepalives_idle=10,
-                keepalives_interval=5,
-                keepalives_count=4,
-                autocommit=True,
-                **options,
-            ) as connection:
+            with self._reach(psycopg, where, time.monotonic() + PATIENCE) as connection:
                 for name, value in SESSION.items():
                     connection.execute(
                         "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s", [value, name]
                     )
                 yield connection
         except psycopg.Error as error:
+            full = bool(FULL.search(str(error)))
             raise DatabaseFailed(
                 f"PostgreSQL at {self.host}:{self.port}, database {database!r}, role {self.user}: "
                 + " ".join(str(error).split()),
-                hint="Is the server up, and may this role do that?",
-                next=f"psql -h {self.host} -p {self.port} -U {self.user} -l",
+                hint=_hint(str(error), self.user),
+                next=f"psql -h {self.host} -p {self.port} -U {'postgres' if full else self.user} -l",
+                code="connections-exhausted" if full else "database-failed",
             ) from error
+
+    def _reach(self, psycopg: Any, where: Mapping[str, Any], end: float) -> Any:
+        """A connection in autocommit; one that a busy server refuses is tried again until ``end``."""
+        while True:
+            try:
+                return psycopg.connect(
+                    host=self.host,
+                    port=self.port,
+                    user=self.user,
+                    password=self.password or None,
+                    sslmode=self.sslmode,
+                    connect_timeout=5,
+                    autocommit=True,
+                    **KEEPALIVES,
+                    **where,
+                )
+            except psycopg.OperationalError as error:
+                if time.monotonic() > end or not BUSY.search(str(error)):
+                    raise
+                time.sleep(0.05)
 
     def program(self, name: str) -> str:
         """The path of one of PostgreSQL's own programs."""
         return program(name, "postgresql-client", self.tools)
 
+    def target(self, database: str) -> str:
+        """The option that names a database to a client program: quoted, so that no name is read as a connection."""
+        make = package("psycopg.conninfo", "python3-psycopg").make_conninfo
+        return f"--dbname={make(dbname=database, **KEEPALIVES)}"
+
     def environment(self, database: str, application: str = "rollback") -> dict[str, str]:
-        """What a client program is started with: no password and no database name on a command line."""
+        """What a client program is started with: no password on a command line."""
         return {
             **os.environ,
             "PGHOST": self.host,
@@ -114,3 +152,10 @@ class Server:
             # What they say is read by us, and by people who look for it.
             "LC_ALL": "C",
         }
+
+
+def _hint(said: str, role: str) -> str:
+    """What to do about an error of the server or the driver."""
+    if FULL.search(said):
+        return MAKE_ROOM.format(role=role)
+    return UNTRUSTED if "certificate" in said else "Is the server up, and may this role do that?"

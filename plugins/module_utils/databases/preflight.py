@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import looks
+from .. import looks, tls
 from ..core import canonical, checks
 from ..core.errors import DatabaseFailed, DriverMissing
 from ..storage.objects import store_of
@@ -30,6 +30,11 @@ LONG = """
 SELECT pid, usename::text, extract(epoch FROM now() - xact_start)::int FROM pg_stat_activity
 WHERE datname = %s AND pid <> pg_backend_pid() AND now() - xact_start > make_interval(secs => %s)
 ORDER BY 3 DESC LIMIT 5"""
+
+TABLESPACE = """
+SELECT quote_ident(spcname), quote_ident(current_user)
+FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace
+WHERE datname = %s AND spcname <> 'pg_default' AND NOT has_tablespace_privilege(t.oid, 'CREATE')"""
 
 SIZE = """
 SELECT pg_database_size(oid), (SELECT setting FROM pg_settings WHERE name = 'data_directory'),
@@ -54,12 +59,12 @@ def look(
 ) -> dict[str, Any]:
     """{rows, loss}: what ``steps`` need. Only a run that switches to the restored database is asked for a backup."""
     view = View(server, s3, order, terms)
-    wanted = [view.server_answers, view.rights]
+    wanted = [view.server_answers, view.lines, view.rights]
     if {"postgres.swap", "postgres.swap_back"} & set(steps):
         wanted += [view.hindrances, view.transactions]
     restores = "postgres.swap" in steps
     if restores:
-        wanted += [view.tools, view.names, view.space, view.target, view.age]
+        wanted += [view.tools, view.names, view.tablespace, view.space, view.target, view.age]
     rows = looks.rows("postgres", *wanted)
     loss: dict[str, Any] = {}
     if restores and rows[0]["level"] == "ok":  # a server that does not answer has said so in its row
@@ -90,6 +95,11 @@ class View:
             yield checks.fail("server", "it is a standby: nothing can be changed on it", fix, "server-standby")
         else:
             yield checks.ok("server", f"PostgreSQL {version} at {self.server.host}:{self.server.port}")
+
+    def lines(self) -> Iterator[checks.Check]:
+        """Who is at the other end of them."""
+        yield from tls.postgres(self.server.host, self.server.sslmode)
+        yield from tls.web("object store", str(self.s3.get("endpoint_url") or ""))
 
     def rights(self) -> Iterator[checks.Check]:
         """Enough to restore beside and to switch, and no more."""
@@ -162,6 +172,15 @@ class View:
             )
         else:
             yield checks.ok("names", f"{self.order.side} is free, or of this change")
+
+    def tablespace(self) -> Iterator[checks.Check]:
+        """The second database goes where the first one is."""
+        with self.server.connect(MAINTENANCE) as connection:
+            closed = connection.execute(TABLESPACE, [self.order.place.database]).fetchone()
+        if closed:
+            space, role = closed
+            fix = f"GRANT CREATE ON TABLESPACE {space} TO {role}"
+            yield checks.fail("tablespace", f"{role} may not create in {space}", fix, "role-lacks-rights")
 
     def space(self) -> Iterator[checks.Check]:
         """Room for a second database, where it can be known."""

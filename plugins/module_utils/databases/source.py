@@ -39,8 +39,10 @@ def look(server: Server, bucket: Bucket | None, backup: Mapping[str, Any], place
         yield _readable(server, connection, backup)
         yield from _encoding(connection, backup, place)
         yield _extensions(connection, backup)
+        yield from _versions(connection, backup)
         yield from _reserved(connection, backup)
         yield _grants(connection, backup)
+        yield from _owners(backup)
     stored = _stored(bucket, backup)
     yield stored
     if stored.level == "ok":
@@ -149,6 +151,23 @@ def _extensions(connection: Any, backup: Mapping[str, Any]) -> checks.Check:
         fix = "When tables need them, set postgres_template to a database that has nothing but these extensions."
         return checks.warn("backup's extensions", found, fix)
     return checks.ok("backup's extensions", ", ".join(wanted) or "none needed")
+
+
+def _versions(connection: Any, backup: Mapping[str, Any]) -> Iterator[checks.Check]:
+    """A dump names no version of an extension, so a restore installs the newest."""
+    was = backup.get("extension_versions", {})
+    query = "SELECT name::text, default_version FROM pg_available_extensions WHERE name = ANY(%s) ORDER BY 1"
+    other = [(name, now) for name, now in connection.execute(query, [list(was)]) if now != was[name]]
+    if other:
+        found = ", ".join(f"{name} {was[name]} becomes {now}" for name, now in other)
+        yield checks.warn("versions of extensions", found, "Read what the extensions say of that.")
+
+
+def _owners(backup: Mapping[str, Any]) -> Iterator[checks.Check]:
+    """Everything that is restored belongs to the owner of the database."""
+    if owners := backup.get("grants", {}).get("owners"):
+        found = f"what belongs to {', '.join(owners)} will belong to the owner of the database"
+        yield checks.warn("owners", found, "Give it back after the rollback: ALTER TABLE ... OWNER TO ...")
 
 
 def _grants(connection: Any, backup: Mapping[str, Any]) -> checks.Check:

@@ -58,6 +58,14 @@ class Return:
     def __init__(self, connection: Any, batch: kept.Batch) -> None:
         self.connection, self.batch = connection, batch
         self.where = table.find(connection, batch.relation)
+        if self.where.key != batch.keys:
+            raise TargetRefused(
+                f"The primary key of {self.where.quoted} was ({', '.join(batch.keys)}) when its rows were repaired, "
+                f"and is ({', '.join(self.where.key)}).",
+                hint="The rows cannot be told apart by what was kept of them. Put the schema back first.",
+                next="ansible-playbook status.yml",
+                code="repair-key-changed",
+            )
         self.parts = kept.parts(self.where, batch.columns)
         self.foreign: list[str] = []
         self.mine: list[int] = []

@@ -19,7 +19,7 @@ SCHEMA = "rollback_kept"
 MAKE = (
     f"CREATE SCHEMA {SCHEMA}",
     f"""CREATE TABLE {SCHEMA}.repair (number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, change text NOT NULL,
-    subject text NOT NULL, choice text NOT NULL, relation text NOT NULL, columns text[] NOT NULL,
+    subject text NOT NULL, choice text NOT NULL, relation text NOT NULL, keys text[] NOT NULL, columns text[] NOT NULL,
     deleted boolean NOT NULL, done timestamptz NOT NULL DEFAULT now(), back timestamptz)""",
     f"""CREATE TABLE {SCHEMA}.row (repair bigint REFERENCES {SCHEMA}.repair ON DELETE CASCADE,
     place bigint GENERATED ALWAYS AS IDENTITY, key text[] NOT NULL, before jsonb NOT NULL, after jsonb,
@@ -31,12 +31,12 @@ SELECT pg_get_userbyid(datdba)::text, (SELECT pg_get_userbyid(nspowner)::text FR
 FROM pg_database WHERE datname = current_database()
 """
 LISTED = f"""
-SELECT number, subject, choice, relation, columns, deleted FROM {SCHEMA}.repair
+SELECT number, subject, choice, relation, keys, columns, deleted FROM {SCHEMA}.repair
 WHERE change = %s AND (back IS NULL) = %s ORDER BY number
 """  # noqa: S608
 OPEN = f"""
-INSERT INTO {SCHEMA}.repair (change, subject, choice, relation, columns, deleted)
-VALUES (%s, %s, %s, %s, %s, %s) RETURNING number
+INSERT INTO {SCHEMA}.repair (change, subject, choice, relation, keys, columns, deleted)
+VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING number
 """  # noqa: S608
 BACK = f"UPDATE {SCHEMA}.repair SET back = now() WHERE number = %s"  # noqa: S608
 OLD = f"SELECT number, subject, choice FROM {SCHEMA}.repair WHERE done < now() - make_interval(secs => %s) ORDER BY 1"  # noqa: S608
@@ -45,12 +45,13 @@ DROP = f"DELETE FROM {SCHEMA}.repair WHERE number = ANY(%s)"  # noqa: S608
 
 @dataclass(frozen=True)
 class Batch:
-    """What one repair kept. ``columns`` are those that it has set, or all of a row that it has deleted."""
+    """What one repair kept: by the ``keys``, the ``columns`` that it has set, or all of a row that it has deleted."""
 
     number: int
     check: str
     option: str
     relation: str
+    keys: Sequence[str]
     columns: Sequence[str]
     deleted: bool
 
@@ -105,8 +106,8 @@ def batches(connection: Any, change: str, *, back: bool) -> list[Batch]:
 
 def add(connection: Any, change: str, batch: Batch) -> int:
     """Begin a batch; returns its number."""
-    values = [change, batch.check, batch.option, batch.relation, list(batch.columns), batch.deleted]
-    return int(connection.execute(OPEN, values).fetchone()[0])
+    values = [change, batch.check, batch.option, batch.relation, list(batch.keys), list(batch.columns)]
+    return int(connection.execute(OPEN, [*values, batch.deleted]).fetchone()[0])
 
 
 def close(connection: Any, batch: Batch) -> None:

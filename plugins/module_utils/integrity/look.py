@@ -15,7 +15,7 @@ from ..core.redact import line, redact
 from ..drivers import package
 from . import table
 from .checks import Check, Repair
-from .session import Place, said
+from .session import Place, limit, said
 
 ROWS = "SELECT count(*) OVER (), {texts} FROM {table} WHERE {where} {order} LIMIT %s"
 COUNT = "SELECT count(*) FROM {table} WHERE {where} AND true = %s"
@@ -39,11 +39,13 @@ class Finding:
 def look(place: Place, known: Sequence[Check], shown: int) -> list[Finding]:
     """What every check finds, with some rows of each; one that cannot be read says why, and hinders no other."""
     with place.reading() as connection:
-        return [_finding(connection, check, shown) for check in known]
+        end = time.monotonic() + place.seconds
+        return [_finding(connection, check, shown, end) for check in known]
 
 
-def _finding(connection: Any, check: Check, shown: int) -> Finding:
+def _finding(connection: Any, check: Check, shown: int, end: float) -> Finding:
     try:
+        limit(connection, end - time.monotonic())
         where = table.find(connection, check.table)
         columns = [*where.key, *(column for column in check.show if column not in where.key)]
         rows, sample = _rows(connection, where, check.where, where.texts(columns), shown)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core import failpoint
 from ..core.errors import BadInput, NotEffective, TargetRefused
+from ..drivers import package
 from . import kept, look, table
 from .checks import Check, Repair, choose
 from .session import ALONE, Place
@@ -30,17 +31,18 @@ UPDATE {kept} k SET after = jsonb_object({names}, {values}) FROM {table} t WHERE
 
 @dataclass(frozen=True)
 class Terms:
-    """``wait`` seconds for a lock; a repair of more than ``most`` rows is refused."""
+    """``wait`` seconds for a lock; a repair of more than ``most`` rows is refused; ``redo`` undoes an undo."""
 
     wait: float
     most: int
+    redo: bool = False
 
 
 def repair(place: Place, known: Sequence[Check], text: str, terms: Terms, dry_run: bool) -> dict[str, Any]:
-    """Do the repairs that ``text`` names, else those of this change that were taken back."""
+    """Do the repairs that ``text`` names, or do again what was taken back of this change."""
     with place.writing(terms.wait) as connection:
-        chosen = choose(known, text or ",".join(_again(connection, place.change)))
-        if not chosen:
+        chosen = choose(known, ",".join(_again(connection, place.change)) if terms.redo else text)
+        if not chosen and not terms.redo:
             raise BadInput(
                 "No repair is chosen.",
                 hint="Name it again: what an operator chose is not part of the plan.",
@@ -98,16 +100,18 @@ def _repair(connection: Any, change: str, each: Repair, terms: Terms, dry_run: b
             code="repair-too-wide",
         )
     if rows and not dry_run:
-        with connection.transaction():
+        with connection.transaction() as whole:
             connection.execute(ALONE)
             kept.make(connection)
             rows = _change(connection, change, where, each, terms.most)
+            if not rows:  # whoever held them has mended them
+                raise package("psycopg", "python3-psycopg").Rollback(whole)
     return rows
 
 
 def _change(connection: Any, change: str, where: table.Table, each: Repair, most: int) -> int:
     columns = list(where.types) if each.delete else list(each.columns)
-    batch = kept.Batch(0, each.check, each.option, each.table, columns, each.delete)
+    batch = kept.Batch(0, each.check, each.option, each.table, where.key, columns, each.delete)
     number = kept.add(connection, change, batch)
     parts = kept.parts(where, columns)
     key = table.listed(table.identifier(where.name, column) for column in where.key)

@@ -17,14 +17,14 @@ from ..databases.postgres import Server
 from ..drivers import package
 
 # A name without a schema is one of the product's, whoever else may make tables.
-SETTINGS = {**difference.SESSION, "search_path": "public"}
+SETTINGS = {**difference.SESSION, "extra_float_digits": "1", "search_path": "public"}
 # One at a time in a database, also when the host of an orphan is not the one that holds the engine's lock.
 ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('steady.rollback.integrity', 0))"
 
 
 @dataclass(frozen=True)
 class Place:
-    """The database that a change is made in. No statement takes more than ``seconds``."""
+    """The database that a change is made in. No statement takes more than ``seconds``, nor a look at all checks."""
 
     server: Server
     database: str
@@ -68,9 +68,15 @@ class Place:
     @contextmanager
     def _connect(self, **options: Any) -> Iterator[Any]:
         with self.server.connect(self.database, application(self.change), **options) as connection:
-            for name, value in {**SETTINGS, "statement_timeout": _ms(self.seconds)}.items():
+            for name, value in SETTINGS.items():
                 connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+            limit(connection, self.seconds)
             yield connection
+
+
+def limit(connection: Any, seconds: float) -> None:
+    """From now on no statement takes longer."""
+    connection.execute("SELECT set_config('statement_timeout', %s, false)", [_ms(seconds)])
 
 
 def said(error: Any) -> str:

@@ -188,12 +188,12 @@ class Bucket:
 
     def _look(self, key: str) -> Mapping[str, Any]:
         """What a listing says of an object: Size, ETag. The answer to a HEAD has no body, so its errors no reason."""
-        more = {"MaxKeys": 1, "OptionalObjectAttributes": ["RestoreStatus"]}
-        found = self._list("list_objects_v2", key, **more).get("Contents", [])
+        found = self._list("list_objects_v2", key, MaxKeys=1).get("Contents", [])
         if not found or found[0]["Key"] != self.prefix + key:
             raise refusals.missing(f"{self.prefix}{key} {self._place}")
-        kind, back = found[0].get("StorageClass"), found[0].get("RestoreStatus", {})
-        if kind in ARCHIVES and not back.get("RestoreExpiryDate"):
+        kind = found[0].get("StorageClass")
+        # A HEAD tells whether it was brought back; a listing does so only to clients newer than Debian's.
+        if kind in ARCHIVES and "expiry-date" not in self._ask("head_object", key).get("Restore", ""):
             raise refusals.archived(f"{self.prefix}{key} {self._place}", str(kind))
         return dict(found[0])
 

@@ -73,6 +73,11 @@ WAYS = (
         hint="Correct access_key and secret_key in rollback_s3, or allow this account what the message names.",
     ),
     _way(
+        "SSLError",
+        code="storage-untrusted",
+        hint="Its certificate is not trusted for this name: name its authority in ca_file of rollback_s3.",
+    ),
+    _way(
         "RequestTimeTooSkewed RequestExpired",
         code="storage-clock",
         hint="The clocks of this host and of the store differ too much.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,13 @@ def test_an_environment_is_a_plain_name(tmp_path: Path) -> None:
     for name in ("", "../etc", ".hidden", "a/b"):
         with pytest.raises(BadInput, match="cannot name an environment"):
             Store(str(tmp_path), name)
+
+
+def test_a_journal_of_ten_thousand_events_is_read_in_less_than_a_second(store: Store) -> None:
+    """Seconds of the processor: what else the machine does is not meant."""
+    opened(store)
+    for record in ({"kind": "intent", "n": 1}, {"kind": "done", "n": 1, "effects": {"db1": {"changed": True}}}):
+        store.append("r1", [record] * 5_000)
+    began = time.process_time()
+    assert len(store.records("r1")) == 10_001
+    assert time.process_time() - began < 1
