@@ -142,36 +142,45 @@ class ActionModule(controller.EngineAction):
     ) -> dict[str, Any]:
         records[-1].update(_notices(variables))
         closed = self.anchor("run", {**base, "state": "closed", "records": records, "outcome": outcome}, variables)
-        self._report(base, closed["records"], args, variables)
-        self._copy(base, args, variables)
+        places = self._report(base, closed["records"], args, variables)
+        if lost := self._copy(base, args, variables):
+            # Too late for the journal, which is what could not be copied; the report can still say it.
+            unsaid = {"kind": "uncopied", "undelivered": [{"sink": "Copy of this record", "reason": lost}]}
+            places = self._report(base, [*closed["records"], unsaid], args, variables)
+        self.show(places)
         return {"changed": True, "records": closed["records"], "dir": closed["dir"], "outcome": outcome}
 
     def _report(
         self, base: dict[str, Any], records: list[dict[str, Any]], args: Mapping[str, Any], variables: dict[str, Any]
-    ) -> None:
-        """Keep the report beside the journal, and here when ``report_dir`` names a place. The run has ended already:
-        whatever goes wrong with its report is said, and changes nothing."""
+    ) -> str:
+        """Keep the report beside the journal, and here when ``report_dir`` names a place; returns where. The run has
+        ended already: whatever goes wrong with its report is said, and changes nothing."""
+        places = []
         try:
             texts = render.files(records, _lines(args.get("samples")))
             kept = self.anchor("run", {**base, "state": "reported", "files": texts}, variables)
-            self.show(f"  report    {self._task.delegate_to or 'anchor'}:{kept['dir']}/report.html")
+            places.append(f"  report    {self._task.delegate_to or 'anchor'}:{kept['dir']}/report.html")
             if args.get("report_dir"):
                 place = files.private_directory(Path(args["report_dir"]).absolute() / base["run"])
                 for name, text in texts.items():
                     files.write(place / name, text.encode())
-                self.show(f"  report    {place}/report.html")
+                places.append(f"  report    {place}/report.html")
         except Exception as error:
             Display().warning(f"The report could not be written: {type(error).__name__}: {error}")
+        return "\n".join(places)
 
-    def _copy(self, base: dict[str, Any], args: Mapping[str, Any], variables: dict[str, Any]) -> None:
-        """Copy the record to the object store. The run has ended already: a dead store is said, and changes nothing."""
+    def _copy(self, base: dict[str, Any], args: Mapping[str, Any], variables: dict[str, Any]) -> str:
+        """Copy the record to the object store; returns why that failed. The run has ended already: a dead store is
+        said, and changes nothing. The next run copies this one's record too."""
         if not args.get("s3"):
-            return
+            return ""
         what = {"state": "pushed", "s3": args["s3"], **{key: base[key] for key in ("root", "environment", "run")}}
         try:
             self.anchor("anchor_copy", what, variables)
         except Exception as error:
             Display().warning(f"The record of this run is on the anchor only, not in the object store: {error}")
+            return f"{getattr(error, 'code', 'failed')}: {error}"
+        return ""
 
 
 def _notices(variables: Mapping[str, Any]) -> dict[str, Any]:

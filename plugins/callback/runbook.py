@@ -75,16 +75,18 @@ class CallbackModule(Default):
             super().v2_playbook_on_include(included_file)
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """A task that worked is not news, unless it warns."""
+        """A task that worked is not news, but for its warnings."""
         if self._verbose:
             super().v2_runner_on_ok(result)
         else:
-            self._handle_warnings(result.result)
+            self._warn(result)
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
         """Nor is a part of one that worked."""
         if self._verbose:
             super().v2_runner_item_on_ok(result)
+        else:
+            self._warn(result)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Nor is one that did not apply."""
@@ -101,20 +103,27 @@ class CallbackModule(Default):
         if self._verbose or "code" not in result.result:
             super().v2_runner_on_failed(result, ignore_errors)
             return
+        self._warn(result)
         found = result.result
         if not found.get("shown"):
             text, hint = str(found["msg"]), str(found.get("hint") or "")
             more = f"\nHint: {hint}" if hint and hint not in text else ""
-            self._red(f"FAILED [{result.host.get_name()}] {text}{more}")
+            self._say("red", f"FAILED [{result.host.get_name()}] {text}{more}")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """The engine tells it once more, with the ways on."""
         if self._verbose:
             super().v2_runner_on_unreachable(result)
             return
-        self._red(f"UNREACHABLE [{result.host.get_name()}] {' '.join(str(result.result.get('msg', '')).split())}")
+        self._say(
+            "red", f"UNREACHABLE [{result.host.get_name()}] {' '.join(str(result.result.get('msg', '')).split())}"
+        )
 
-    def _red(self, text: str) -> None:
+    def _warn(self, result: Any) -> None:
+        for text in result.result.get("warnings") or ():
+            self._say("yellow", f"WARNING [{result.host.get_name()}] {text}")
+
+    def _say(self, color: str, text: str) -> None:
         # No word is broken: an error ends with a command to be copied. Only its first line begins at the margin, so
         # that what a host has said is never taken for a line of ours.
         fold = textwrap.TextWrapper(WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
@@ -122,7 +131,7 @@ class CallbackModule(Default):
         for line in redact.clean(text).split("\n"):
             shown.append(fold.fill(line))
             fold.initial_indent, fold.subsequent_indent = "  ", "    "
-        self._display.display("\n".join(shown), color="red", stderr=True)
+        self._display.display("\n".join(shown), color=color, stderr=True)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The end: no sign of life is due any more."""

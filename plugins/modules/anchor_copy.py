@@ -10,7 +10,8 @@ version_added: 0.1.0
 author:
   - The steady.rollback developers (@steady)
 description:
-  - Runs on the anchor host. Every run copies its plan, journal and report when it ends.
+  - Runs on the anchor host. Every run copies its plan, journal and report when it ends, and those of earlier runs that
+    the store did not take then.
   - A new anchor fetches restore points and runs. What it has is left alone, except a restore point that is damaged.
 attributes:
   check_mode:

@@ -80,6 +80,10 @@ snapshot:
   description: The copy inside the cluster; C(refused) says why there is none although it was asked for.
   returned: success
   type: dict
+retries:
+  description: How often the object store had to be asked again.
+  returned: success
+  type: int
 captured:
   description: Both, as a restore point keeps them.
   returned: success
@@ -110,7 +114,8 @@ def do(call: entry.Call) -> entry.Outcome:
         call.warn(f"No copy inside the cluster: {why}")
         backup.refuse_nowhere(bucket, snapshot=False)
     captured = {"backup": made["backup"], "snapshot": kept["snapshot"]}
-    return entry.Outcome(made["changed"] or kept["changed"], {**captured, "captured": captured})
+    asked_again = {"retries": bucket.retries if bucket else 0}
+    return entry.Outcome(made["changed"] or kept["changed"], {**captured, "captured": captured, **asked_again})
 
 
 SPEC = {

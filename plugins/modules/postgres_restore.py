@@ -86,6 +86,10 @@ source:
   description: C(snapshot) or C(backup); C(ready) when it lay there already, C(swapped) when it has gone live already.
   returned: success
   type: str
+retries:
+  description: How often the object store had to be asked again.
+  returned: success
+  type: int
 tables:
   description: Rows by table, equal to those of the restore point.
   returned: changed
@@ -112,8 +116,9 @@ def do(call: entry.Call) -> entry.Outcome:
     place = source.Place(p["database"], p["environment"], p["accept_system_identifier"])
     more = {"jobs": p["jobs"], "spool": p["spool"], "template": p["template"], "gap": p["sequence_gap"]}
     order = restore.Order.of(place, p["change"], p["captured"], **more)
-    facts = restore.prepare(Server.of(p), store_of(p["s3"]), order, call.dry_run)
-    return entry.Outcome(facts.pop("changed"), facts)
+    bucket = store_of(p["s3"])
+    facts = restore.prepare(Server.of(p), bucket, order, call.dry_run)
+    return entry.Outcome(facts.pop("changed"), {**facts, "retries": bucket.retries if bucket else 0})
 
 
 SPEC = {

@@ -36,7 +36,9 @@ def lived(home: Path, environment: str, bucket: objects.Bucket, outcome: str) ->
     session.mark(store, "r1", generation, [intent], step="door.close", hold=5, acts=True)
     session.close(store, "r1", generation, [{"kind": "closed", "outcome": outcome}], outcome)
     store.write_report("r1", {"report.md": "# Report\n"})
-    assert mirror.push(store, "r1", bucket) == ["journal.jsonl", "plan.json", "report.md"]
+    assert mirror.push(store, "r1", bucket) == [
+        f"runs/r1/{name}" for name in ("journal.jsonl", "plan.json", "report.md")
+    ]
     return store
 
 
@@ -77,6 +79,13 @@ def test_a_damaged_restore_point_is_replaced_and_kept(tmp_path: Path, bucket: ob
     mirror.fetch(old, bucket, ["points/p1.json"])
     assert session.look(old, "", "p1")["point"]["purpose"] == "pre_deploy"
     assert b"pre_delete" in path.with_name("p1.json.broken").read_bytes()
+
+
+def test_what_a_dead_store_did_not_take_is_copied_with_the_next_run(tmp_path: Path, bucket: objects.Bucket) -> None:
+    store = lived(tmp_path, "late", bucket, "completed")
+    for run in ("r0", "r2"):
+        store.write_plan(run, {"plan": {"steps": []}, "run": {"id": run}, "point": {}})
+    assert mirror.push(store, "r2", bucket) == ["runs/r0/plan.json", "runs/r2/plan.json"]
 
 
 def test_a_damaged_copy_is_not_taken_and_strange_keys_are_left_alone(tmp_path: Path, bucket: objects.Bucket) -> None:

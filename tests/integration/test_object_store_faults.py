@@ -31,6 +31,7 @@ from integration.postgres_fixtures import (  # noqa: F401
     s3_fixture,
 )
 from integration.s3_faults import MB, Fault, Proxy
+from integration.test_postgres_role import Anchor
 
 POINT, CHANGE = "r20261125t040000-4f2a", "r20261125t050000-00ff"
 PLACE = source.Place("wabot", "production")
@@ -230,7 +231,7 @@ def test_a_refusal_has_its_way_out_and_changes_nothing(world: World, path: str) 
         error = caught.value
         print(f"{path:20} {said:22} {error.code}")
         assert (error.code, error.hint, error.next) == (code, hint, following)
-        where = f"in bucket {world.s3['bucket']} at {world.proxy.url} as wabot"
+        where = f"in bucket {world.s3['bucket']} at {world.proxy.url} as {world.s3['access_key']}"
         assert error.message == f"The object store failed at {asked} {where}: {said}: {text.rstrip('.')}."
         after = world.all_there_is()
         after["objects"] = [each for each in after["objects"] if each[0] not in leaves]
@@ -283,11 +284,14 @@ def test_a_transfer_goes_on_where_it_broke_or_is_refused(
                 assert world.all_there_is() == before
             else:
                 act(world)
+                assert world.proxy.struck == len(faults)
                 offsets = [each[2] for each in world.proxy.seen if each[2]]
-                assert len(offsets) == world.proxy.struck + 1
-                assert offsets[0] == "bytes=0-"
-                assert all(each != "bytes=0-" for each in offsets[1:])
-        print(f"{name:36} {code or 'resumed'}")
+    if not code:
+        # The last act has read nothing but the archive, and no byte of it twice from the start.
+        assert offsets[0] == "bytes=0-"
+        assert len(offsets) == len(faults) + 1
+        assert "bytes=0-" not in offsets[1:]
+    print(f"{name:36} {code or 'resumed'}")
 
 
 def test_an_object_that_is_replaced_while_it_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +321,7 @@ def test_a_store_that_is_not_there(world: World) -> None:
     with pytest.raises(RollbackError) as caught:
         Bucket({**world.s3, "endpoint_url": "http://127.0.0.1:1"}).keys("")
     error = caught.value
-    where = f"list_objects_v2 in bucket {world.s3['bucket']} at http://127.0.0.1:1 as wabot"
+    where = f"list_objects_v2 in bucket {world.s3['bucket']} at http://127.0.0.1:1 as {world.s3['access_key']}"
     why = 'EndpointConnectionError: Could not connect to the endpoint URL: "http://127.0.0.1:1/backups?list-type=2'
     assert error.message.startswith(f"The object store failed at {where}: {why}")
     assert (error.code, error.hint, error.next) == ("storage-silent", SILENT, PREFLIGHT)
@@ -346,9 +350,8 @@ def test_an_archived_backup_is_refused_before_a_run(world: World) -> None:
     with world.proxy.suffers(archived), pytest.raises(RollbackError) as caught:
         preflight(world)
     error = caught.value
-    where = f"list_objects_v2 of {DUMP} in bucket {world.s3['bucket']} at {world.proxy.url} as wabot"
-    said = "InvalidObjectState: its storage class is GLACIER"
-    assert error.message == f"The object store failed at {where}: {said}."
+    where = f"in bucket {world.s3['bucket']} at {world.proxy.url} as {world.s3['access_key']}"
+    assert error.message == f"The object {DUMP} {where} cannot be read: its storage class is GLACIER."
     assert error.code == "object-archived"
 
 
@@ -362,3 +365,48 @@ def test_a_record_that_is_not_what_was_written_is_not_fetched(world: World, what
     fetch(world)
     new = Store(str(world.anchor.home.parent / "new"), "production")
     assert new.plan("r1") == world.anchor.plan("r1")
+
+
+def test_whole_runs_with_a_store_that_fails(product: Cluster, s3: dict[str, Any], tmp_path: Path) -> None:
+    """Before a deployment, before a rollback, and at its end."""
+    proxy = Proxy(s3["endpoint_url"])
+    anchor = Anchor(tmp_path, product, {**s3, "endpoint_url": proxy.url})
+    rollback = [str(anchor.home / "database.yml"), "-e", "reason=test", "-e", "confirm=production"]
+    refuse = {"what": "refuse", "status": 403, "code": "AccessDenied", "said": "Access Denied."}
+    try:
+        # No backup: no restore point, and the deployment that waits for it does not begin.
+        with proxy.suffers(Fault(method="PUT", **refuse)):  # type: ignore[arg-type]
+            assert DENIED in " ".join(anchor.play("steady.rollback.restore_point", good=False).split())
+        assert Bucket(s3).keys("") == []
+        assert not list(anchor.home.glob("anchor/production/points/*"))
+        with proxy.suffers(Fault("refuse", times=2, status=503, code="SlowDown", said="Slower.")):
+            assert "    retries: 2\n" in anchor.play("steady.rollback.restore_point", "-v")
+        product.run("wabot", "DELETE FROM message WHERE id % 2 = 0")
+        # No store: the run ends in its preflight.
+        with proxy.suffers(Fault(method="GET", **refuse)):  # type: ignore[arg-type]
+            said = anchor.play(*rollback, good=False)
+        said = " ".join(said.split())
+        assert "FAIL db1 postgres: The object store failed at list_objects_v2 of production/postgres/" in said
+        assert product.run("wabot", "SELECT count(*) FROM message") == [(1000,)]
+        assert product.databases() == {"postgres", "wabot"}
+        assert not (anchor.home / "anchor/production/runs").exists()
+        assert not (anchor.home / "anchor/production/lock.json").exists()
+        # No store at the end: the run has done its work.
+        with proxy.suffers(Fault(method="PUT", part="runs/", **refuse)):  # type: ignore[arg-type]
+            said = anchor.play(*rollback)
+        warning = (
+            "WARNING [localhost] The record of this run is on the anchor only, not in the object store: The object"
+        )
+        assert f"{warning} store failed at put_object of production/runs/" in " ".join(said.split())
+        assert product.run("wabot", "SELECT count(*) FROM message") == [(2000,)]
+        assert anchor.journals()[-1]["outcome"] == "completed"
+        (report,) = anchor.home.glob("anchor/production/runs/*/report.md")
+        assert (
+            "- Not told: Copy of this record: storage-denied: The object store failed at put_object of "
+            in report.read_text()
+        )
+        assert [key for key in Bucket(s3).keys("production/runs/") if key] == []
+    finally:
+        proxy.close()
+        for key in Bucket(s3).keys(""):
+            Bucket(s3).delete(key)

@@ -249,7 +249,7 @@ CASES = [
         lambda a: a.lost(KEY),
         "before",
         "object-missing",
-        f"The object store failed at list_objects_v2 of {KEY} in {{store}}: NoSuchKey: there is no such object.",
+        f"There is no object {KEY} in {{store}}.",
         "It was deleted, or never written. Choose another restore point.",
     ),
     Case(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..core import journal, lease, point
@@ -36,13 +37,22 @@ class Bucket(Protocol):
 
 
 def push(store: Store, run: str, bucket: Bucket) -> list[str]:
-    """Copy plan, journal and report of a run; returns the names of the files."""
-    copied = []
-    for path in sorted(store.run_dir(run).iterdir()):
-        if path.is_file() and not path.name.startswith(".") and path.stat().st_size <= LARGEST:
-            bucket.put(f"{store.home.name}/runs/{run}/{path.name}", path.read_bytes())
-            copied.append(path.name)
+    """Copy plan, journal and report of a run, and of those before it that the store did not take.
+
+    Returns the names of the files, ``runs/<id>/<file>``.
+    """
+    there, copied = set(bucket.keys(f"{store.home.name}/runs/")), list[str]()
+    for each in store.runs():
+        names = {f"runs/{each}/{path.name}": path for path in sorted(store.run_dir(each).iterdir()) if _copies(path)}
+        if each == run or not {f"{store.home.name}/{name}" for name in names} <= there:
+            for name, path in names.items():
+                bucket.put(f"{store.home.name}/{name}", path.read_bytes())
+                copied.append(name)
     return copied
+
+
+def _copies(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and path.stat().st_size <= LARGEST
 
 
 def missing(store: Store, bucket: Bucket) -> list[str]:

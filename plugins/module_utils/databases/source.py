@@ -46,7 +46,7 @@ def look(server: Server, bucket: Bucket | None, backup: Mapping[str, Any], place
     stored = _stored(bucket, backup)
     yield stored
     if stored.level == "ok":
-        yield archive.look(next(iter(bucket.read(backup["key"])), b""), backup)
+        yield archive.look(bucket.head(backup["key"]), backup)
 
 
 def refuse(rows: Iterable[checks.Check]) -> None:

@@ -20,10 +20,11 @@ from typing import Any
 
 from ..core.errors import BadInput, RollbackError
 from ..drivers import package
-from . import refusals
+from . import parts, refusals
 
 PART = 16 * 1024 * 1024  # bytes of one part: 10,000 parts reach 160 GB
 BLOCK = 1024 * 1024  # bytes of one read
+HEAD = 4096
 PAUSE = 0.1  # seconds before a broken read is taken up again, doubled each time
 TRIES = 5  # of a read that breaks off before it gives up, counted anew when a block's worth of bytes came
 ATTEMPTS = 5  # of a request that is refused for a moment; the pauses between them grow to 8 seconds
@@ -88,14 +89,14 @@ class Bucket:
         try:
             # One part is on its way while the next one is read.
             with ThreadPoolExecutor(1) as sender:
-                for number, part in enumerate(_parts(blocks), 1):
+                for number, part in enumerate(parts.of(blocks, PART), 1):
                     sha256.update(part)
                     size += len(part)
                     if tags:
                         tags[-1].result()
                     tags.append(sender.submit(send, part, number))
-            parts = [{"PartNumber": number, "ETag": tag.result()} for number, tag in enumerate(tags, 1)]
-            self._ask("complete_multipart_upload", key, UploadId=upload, MultipartUpload={"Parts": parts})
+            sent = [{"PartNumber": number, "ETag": tag.result()} for number, tag in enumerate(tags, 1)]
+            self._ask("complete_multipart_upload", key, UploadId=upload, MultipartUpload={"Parts": sent})
         except BaseException:
             # A store that does not answer keeps its parts; the next write of this key has them removed.
             with contextlib.suppress(RollbackError):
@@ -123,7 +124,7 @@ class Bucket:
             raise self._changed(key, f"{len(data)} bytes, SHA-256 {sha256}", f"SHA-256 {told}")
         return data
 
-    def read(self, key: str) -> Iterator[bytes]:
+    def read(self, key: str) -> Generator[bytes, None, None]:
         """An object in blocks; a connection that breaks off is taken up again where it broke."""
         found = self._look(key)
         offset, end, tries, broke = 0, int(found["Size"]), 0, 0
@@ -141,6 +142,16 @@ class Bucket:
                 # A line that lets a few bytes through each time would go on for ever.
                 tries = self._again(0 if offset - broke >= BLOCK else tries, "get_object", key, error)
                 broke = offset
+
+    def head(self, key: str) -> bytes:
+        """How an object begins: HEAD bytes or more, or all of a shorter one. One block may be any shorter."""
+        found = b""
+        with contextlib.closing(self.read(key)) as blocks:
+            for block in blocks:
+                found += block
+                if len(found) >= HEAD:
+                    break
+        return found
 
     def proven(self, written: Written) -> Generator[bytes, None, None]:
         """An object in blocks; raises BackupUnusable at its end when it is not what was written."""
@@ -179,11 +190,11 @@ class Bucket:
         """What a listing says of an object: Size, ETag. The answer to a HEAD has no body, so its errors no reason."""
         found = self._list("list_objects_v2", key, MaxKeys=1).get("Contents", [])
         if not found or found[0]["Key"] != self.prefix + key:
-            raise self._refused("list_objects_v2", key, "NoSuchKey", "there is no such object")
+            raise refusals.missing(f"{self.prefix}{key} {self._place}")
         kind = found[0].get("StorageClass")
         # A HEAD tells whether it was brought back; a listing does so only to clients newer than Debian's.
         if kind in ARCHIVES and "expiry-date" not in self._ask("head_object", key).get("Restore", ""):
-            raise self._refused("list_objects_v2", key, "InvalidObjectState", f"its storage class is {kind}")
+            raise refusals.archived(f"{self.prefix}{key} {self._place}", str(kind))
         return dict(found[0])
 
     def _list(self, what: str, prefix: str, **options: Any) -> Any:
@@ -208,10 +219,6 @@ class Bucket:
     def _failed(self, what: str, key: str, error: Exception, tried: int) -> RollbackError:
         answered = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
         return refusals.of(self._asked(what, key), error, int(answered.get("RetryAttempts", tried)))
-
-    def _refused(self, what: str, key: str, code: str, message: str) -> RollbackError:
-        said = {"Error": {"Code": code, "Message": message}}
-        return refusals.of(self._asked(what, key), self._errors.ClientError(said, what), 0)
 
     def _changed(self, key: str, found: str, written: str) -> RollbackError:
         return refusals.changed(f"{self.prefix}{key} {self._place}", found, written)
@@ -251,18 +258,3 @@ def open_store(spec: Mapping[str, Any]) -> Bucket:
             code="no-object-store",
         )
     return store
-
-
-def _parts(blocks: Iterable[bytes]) -> Iterator[bytearray]:
-    """The stream in parts of PART bytes, the last one shorter; an empty stream is one empty part."""
-    part, sent = bytearray(), False
-    for block in blocks:
-        rest = memoryview(block)
-        while len(part) + len(rest) >= PART:
-            room = PART - len(part)
-            part += rest[:room]
-            yield part
-            part, rest, sent = bytearray(), rest[room:], True
-        part += rest
-    if part or not sent:
-        yield part

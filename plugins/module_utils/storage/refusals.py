@@ -29,26 +29,28 @@ def _way(said: str, **more: Any) -> Way:
     return Way(frozenset(said.split()), **more)
 
 
+MISSING = _way(
+    "NoSuchKey NoSuchVersion 404",
+    code="object-missing",
+    hint="It was deleted, or never written. Choose another restore point.",
+    next=STATUS,
+)
+ARCHIVED = _way(
+    "InvalidObjectState",
+    code="object-archived",
+    hint="It was moved to an archive. Have the store bring it back, or choose another restore point.",
+    next=STATUS,
+)
 # The answer to a request by HTTP status alone, as some stores give it, is listed too.
 WAYS = (
-    _way(
-        "NoSuchKey NoSuchVersion 404",
-        code="object-missing",
-        hint="It was deleted, or never written. Choose another restore point.",
-        next=STATUS,
-    ),
+    MISSING,
+    ARCHIVED,
     _way(
         "PreconditionFailed FlexibleChecksumError 412",
         code="object-changed",
         hint=CHANGED,
         next=STATUS,
         kind=BackupUnusable,
-    ),
-    _way(
-        "InvalidObjectState",
-        code="object-archived",
-        hint="It was moved to an archive. Have the store bring it back, or choose another restore point.",
-        next=STATUS,
     ),
     _way(
         "NoSuchBucket",
@@ -108,6 +110,17 @@ def of(asked: str, error: Exception, tried: int) -> RollbackError:
     text = f"The object store failed at {asked}: {code}: {said.get('Message') or error}".rstrip(".")
     again = f", asked again {tried} times" if tried else ""
     return way.kind(f"{text}{again}.", hint=way.hint, next=way.next, code=way.code)
+
+
+def missing(what: str) -> RollbackError:
+    """The error for an object that a listing does not have. ``what``: its key and place."""
+    return StorageFailed(f"There is no object {what}.", hint=MISSING.hint, next=STATUS, code=MISSING.code)
+
+
+def archived(what: str, kind: str) -> RollbackError:
+    """The error for an object that a listing has in a storage class which cannot be read at once."""
+    text = f"The object {what} cannot be read: its storage class is {kind}."
+    return StorageFailed(text, hint=ARCHIVED.hint, next=STATUS, code=ARCHIVED.code)
 
 
 def changed(what: str, found: str, written: str) -> BackupUnusable:

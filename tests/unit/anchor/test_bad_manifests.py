@@ -266,7 +266,10 @@ class Copies:
     """A bucket for the record's copy; the real one is in test_anchor_copy and test_object_store_faults."""
 
     def __init__(self, store: Store) -> None:
-        self.held = {f"prod/{path.relative_to(store.home)}": path.read_bytes() for path in store.home.rglob("*.json*")}
+        self.held = {
+            f"{store.home.name}/{path.relative_to(store.home)}": path.read_bytes()
+            for path in store.home.rglob("*.json*")
+        }
 
     def put(self, key: str, data: bytes) -> None:
         self.held[key] = data
