@@ -5,7 +5,9 @@
 Every check runs, even when an earlier one fails. A check that runs pytest counts its tests, any other counts as one.
 The last line is ``N passed, N failed``, and the exit code is 1 when anything failed.
 
-Usage: python3 scripts/check.py [lint|unit|integration|robustness|sanity|molecule]...
+What takes long is marked ``slow``: no group but ``slow`` runs it, and that one only when it is named.
+
+Usage: python3 scripts/check.py [lint|unit|integration|robustness|slow|sanity|molecule]...
 """
 
 from __future__ import annotations
@@ -75,6 +77,7 @@ CHECKS = [
     # A file stays with one worker: its services are started once.
     pytest("integration", "tests/integration -q -n 2 --dist loadfile --durations=5"),
     pytest("robustness", "tests/robustness -q -n 2 --dist loadfile --durations=5"),
+    pytest("slow", "tests -q -m slow -n 2 --dist loadfile --durations=0"),
     Check("sanity", "sanity", "scripts/sanity"),
     *(
         Check("molecule", scenario.parent.name, f"scripts/molecule {scenario.parent.name}")
@@ -83,7 +86,7 @@ CHECKS = [
 ]
 
 
-DEFAULT = ("lint", "unit", "integration", "sanity", "molecule")
+DEFAULT = ("lint", "unit", "integration", "robustness", "sanity", "molecule")
 
 
 def counted(check: Check, code: int) -> tuple[int, int]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.steady.rollback.plugins.module_utils.core import effects, plan, screens
+from ansible_collections.steady.rollback.plugins.module_utils import files
+from ansible_collections.steady.rollback.plugins.module_utils.core import effects, failpoint, plan, screens
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import PlanRefused
 from ansible_collections.steady.rollback.plugins.plugin_utils import controller, interrupt
 from ansible_collections.steady.rollback.plugins.plugin_utils.report import render
@@ -65,6 +66,8 @@ class ActionModule(controller.EngineAction):
         todo = [plan.Step(**each) for each in planned["todo"]]
         position = next(i for i, each in enumerate(todo) if each.n == step.n)
         records = _done(todo[position - 1], variables) if position else []
+        if position:
+            failpoint.reach(todo[position - 1].name, "after", controller.holder()["pid"])
         if interrupt.asked():
             self._stop(base, records, step, variables)
         records.append({"kind": "intent", "n": step.n, "step": step.name, "hosts": step.hosts})
@@ -75,7 +78,10 @@ class ActionModule(controller.EngineAction):
         )
         left = sum(planned["durations"].get(each.name, each.budget) for each in todo[position:])
         self.show(screens.progress(step, len(planned["plan"]["steps"]), marked["seconds"], left))
-        return {"changed": False, "n": step.n, "hold": planned["run"]["environment"] if step.holds else ""}
+        failpoint.reach(step.name, "before", controller.holder()["pid"])
+        run = planned["run"]
+        hold = f"{run['change']} {base['generation']} {step.budget} {run['environment']}" if step.holds else ""
+        return {"changed": False, "n": step.n, "hold": hold, "failpoint": failpoint.armed_inside(step.name)}
 
     def _stop(
         self, base: dict[str, Any], records: list[dict[str, Any]], step: plan.Step, variables: dict[str, Any]
@@ -97,6 +103,8 @@ class ActionModule(controller.EngineAction):
         todo = [plan.Step(**each) for each in planned["todo"]]
         outcome = "undone" if planned["run"]["strategy"] == "undo" else "completed"
         records = _done(todo[-1], variables) if todo else []
+        if todo:
+            failpoint.reach(todo[-1].name, "after", controller.holder()["pid"])
         records.append({"kind": "closed", "outcome": outcome})
         return self._end(base, records, outcome, args, variables)
 
@@ -144,14 +152,13 @@ class ActionModule(controller.EngineAction):
         """Keep the report beside the journal, and here when ``report_dir`` names a place. The run has ended already:
         whatever goes wrong with its report is said, and changes nothing."""
         try:
-            files = render.files(records, _lines(args.get("samples")))
-            kept = self.anchor("run", {**base, "state": "reported", "files": files}, variables)
+            texts = render.files(records, _lines(args.get("samples")))
+            kept = self.anchor("run", {**base, "state": "reported", "files": texts}, variables)
             self.show(f"  report    {self._task.delegate_to or 'anchor'}:{kept['dir']}/report.html")
             if args.get("report_dir"):
-                place = Path(args["report_dir"]) / base["run"]
-                place.mkdir(parents=True, exist_ok=True, mode=0o700)
-                for name, text in files.items():
-                    (place / name).write_text(text, encoding="utf-8")
+                place = files.private_directory(Path(args["report_dir"]).absolute() / base["run"])
+                for name, text in texts.items():
+                    files.write(place / name, text.encode())
                 self.show(f"  report    {place}/report.html")
         except Exception as error:
             Display().warning(f"The report could not be written: {type(error).__name__}: {error}")

@@ -25,6 +25,7 @@ import time
 from typing import Any
 
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.steady.rollback.plugins.module_utils.core import redact
 from ansible_collections.steady.rollback.plugins.plugin_utils import interrupt
 
 WIDTH = 80
@@ -112,9 +113,14 @@ class CallbackModule(Default):
         self._red(f"UNREACHABLE [{result.host.get_name()}] {' '.join(str(result.result.get('msg', '')).split())}")
 
     def _red(self, text: str) -> None:
-        # No word is broken: an error ends with a command to be copied.
+        # No word is broken: an error ends with a command to be copied. Only its first line begins at the margin, so
+        # that what a host has said is never taken for a line of ours.
         fold = textwrap.TextWrapper(WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-        self._display.display("\n".join(map(fold.fill, text.split("\n"))), color="red", stderr=True)
+        shown = []
+        for line in redact.clean(text).split("\n"):
+            shown.append(fold.fill(line))
+            fold.initial_indent, fold.subsequent_indent = "  ", "    "
+        self._display.display("\n".join(shown), color="red", stderr=True)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The end: no sign of life is due any more."""

@@ -41,4 +41,9 @@ options:
     description: Directory of C(pg_dump) and C(pg_restore), of at least the server's version. Empty means PATH.
     type: path
     default: ""
+  tools_seconds:
+    description:
+      - Seconds that one run of C(pg_dump) or C(pg_restore) may take before it is ended.
+    type: float
+    default: 3600
 """

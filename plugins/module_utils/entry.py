@@ -41,9 +41,9 @@ class Outcome:
 def run(do: Callable[[Call], Outcome], **spec: Any) -> None:
     """Run one module: ``spec`` is what AnsibleModule takes (argument_spec, required_if and so on)."""
     module = AnsibleModule(supports_check_mode=True, **spec)
-    alone = "" if module.check_mode else os.environ.get(hold.VARIABLE, "")
+    claim = None if module.check_mode else hold.Claim.parse(os.environ.get(hold.VARIABLE, ""))
     try:
-        with hold.hold(alone, str(module._name)):
+        with hold.hold(claim, str(module._name), module.warn):
             outcome = do(Call(module.params, module.check_mode, module.warn))
     except RollbackError as error:
         module.fail_json(

@@ -17,9 +17,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from .core import failpoint
 from .core.checks import Check, ok, warn
 from .core.errors import NotEffective
 from .core.redact import redact
+from .files import private_directory
 from .gates.command import run as run_command
 
 SUMS = "SHA256SUMS"
@@ -59,8 +61,7 @@ def collect(request: Request) -> Kept:
     files: list[dict[str, Any]] = []
     room = request.total_kib * 1024
     try:
-        directory = Path(request.directory)
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = private_directory(Path(request.directory))
         directory.chmod(0o700)
         for name, read in _sources(request, began):
             if time.monotonic() - began > request.seconds or len(files) >= MOST_FILES or room <= 0:
@@ -75,6 +76,7 @@ def collect(request: Request) -> Kept:
             room -= len(content)
             truncated += [f"{name}: {cut}"] if cut else []
             files.append(_write(directory / name, content))
+        failpoint.inside("evidence.prepare")
         # Written last: its presence says that the collection is complete.
         sums = "".join(f"{entry['sha256']}  {Path(entry['path']).name}\n" for entry in files)
         _write(directory / SUMS, sums.encode())
@@ -124,7 +126,7 @@ def _sources(request: Request, began: float) -> list[tuple[str, Callable[[], tup
         sources.append(("release.json", lambda: _release(request.release)))
     paths = [path for pattern in request.logs for path in sorted(glob.glob(pattern)) or [pattern]]
     for number, path in enumerate(dict.fromkeys(paths), start=1):
-        sources.append((f"{number:02}-{os.path.basename(path)}", lambda path=path: tail(path, limit)))  # type: ignore[misc]
+        sources.append((f"{number:02}-{_safe(os.path.basename(path))}", lambda path=path: tail(path, limit)))  # type: ignore[misc]
     for command in request.commands:
 
         def output(command: dict[str, Any] = command) -> tuple[str, str]:

@@ -44,9 +44,10 @@ def read(path: Path) -> bytes | None:
 def write(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace ``path`` by ``data`` in one rename, on disk when this returns.
 
-    A file that is there keeps its own mode and owner; a new one gets ``mode``.
+    A file that is there keeps its own mode and owner; a new one gets ``mode``. Raises BadInput for a symlink.
     """
-    old = path.lstat() if path.exists() else None
+    refuse_link(path)
+    old = path.stat() if path.exists() else None
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -83,13 +84,23 @@ def sync_directory(path: Path) -> None:
 
 
 def private_directory(path: Path) -> Path:
-    """The directory ``path``, made with mode 0700 where it is missing; a symlink in its place is refused."""
+    """The directory ``path``, made with what is missing above it, mode 0700; a symlink in its place is refused."""
+    refuse_link(path)
+    for each in [*reversed(path.parents), path]:  # parents=True would give those in between the mode of the umask
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def refuse_link(path: Path) -> None:
+    """Raise BadInput when ``path`` is a symlink: whoever planted it would choose what is written, and who reads it."""
     if path.is_symlink():
         raise BadInput(
-            f"{path} is a symlink.", hint="Private copies are kept in a real directory only.", code="bad-path"
+            f"{path} is a symlink, to {os.readlink(path)}; only a real file or directory is written to.",
+            hint="Look who made it. If it is meant to be there, name the real place instead.",
+            next=f"ls -ld {path}",
+            code="path-is-link",
         )
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path
 
 
 class Store:

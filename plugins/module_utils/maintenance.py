@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import files, web
-from .core import checks
+from . import files, tls, web
+from .core import checks, failpoint
 from .core.errors import CommandFailed, NotEffective
 from .django_command import Project
 
@@ -110,9 +110,12 @@ class Maintenance:
         if dry_run:
             return facts, warnings
         if before != on:
+            if not on:  # users do not wait for the start of the product's command
+                self.flag.turn(on)
             warnings += self._command(on)
             if self.flag.is_on() != on:
                 self.flag.turn(on)
+        failpoint.inside(f"maintenance.{'enable' if on else 'disable'}")
         facts.update(self.outside.prove(on))
         if on and not before and self.notice and self.project:
             try:
@@ -159,7 +162,10 @@ class Maintenance:
         state, seen = self.outside.look()
         found = f"{self.outside.url}: {seen}"
         if state in ("open", "closed"):
-            return [checks.ok("outside", found)]
+            return [
+                checks.ok("outside", found),
+                *([] if self.outside.verify else tls.web("outside", self.outside.url, False)),
+            ]
         return [checks.warn("outside", found, f"curl -i {self.outside.url}")]
 
     def verify(self) -> dict[str, object]:

@@ -146,7 +146,7 @@ def _try_twice(told: Event, sink: Mapping[str, Any], deadline: float) -> str:
 def _append(told: Event, sink: Mapping[str, Any]) -> str:
     # Neither a link nor a pipe without a reader may hold us.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-    handle = os.open(sink["path"], flags, 0o640)
+    handle = os.open(sink["path"], flags, 0o600)
     with os.fdopen(handle, "wb", buffering=0) as target:
         target.write(json.dumps(asdict(told), ensure_ascii=False).encode() + b"\n")
     return ""

@@ -1,10 +1,14 @@
 # Copyright (c) steady.rollback developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One HTTP request with one bound: no redirect is followed, no proxy is used, TLS is verified unless told otherwise."""
+"""One HTTP request with one bound: no redirect is followed, no proxy is used, TLS is verified unless told otherwise.
+
+Where a cloud gives its machines their credentials is never asked, whatever name leads there.
+"""
 
 from __future__ import annotations
 
 import http.client
+import ipaddress
 import socket
 import ssl
 import threading
@@ -14,6 +18,12 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from .core.errors import BadInput
+
+# Link-local addresses, and those of the metadata services that are not.
+FORBIDDEN = [
+    ipaddress.ip_network(each)
+    for each in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "168.63.129.16/32")
+]
 
 
 class Unanswered(Exception):
@@ -77,7 +87,7 @@ def ask(
     deadline = time.monotonic() + timeout
     try:
         context = _tls(verify, ca_file) if secure else None
-        plain = socket.create_connection((str(parts.hostname), port), timeout)
+        plain = _connect(str(parts.hostname), port, deadline)
     except (OSError, ssl.SSLError) as error:
         raise Unanswered(_why(error)) from error
     # From here on the timer is the bound: a socket's own timeout begins anew with every byte.
@@ -104,6 +114,24 @@ def ask(
     if late.is_set():  # a body without a length ends like a whole one when the line is cut
         raise Unanswered(f"no complete answer within {timeout:g} s")
     return Answer(response.status, {key.lower(): value for key, value in response.getheaders()}, content)
+
+
+def _connect(host: str, port: int, deadline: float) -> socket.socket:
+    """A connection to the first address of ``host`` that answers; what was looked at is what is connected to."""
+    # All of them before the first: a name with one good address must not lead to the other one by a second look-up.
+    found = [address for *_kind, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    for address in found:
+        number = ipaddress.ip_address(str(address[0]).partition("%")[0])
+        plain = getattr(number, "ipv4_mapped", None) or number
+        if any(plain.version == each.version and plain in each for each in FORBIDDEN):
+            raise Unanswered(f"its name leads to {plain}, where a cloud keeps its credentials: it is never asked")
+    for place, address in enumerate(found, 1):
+        try:
+            return socket.create_connection((str(address[0]), port), max(0.01, deadline - time.monotonic()))
+        except OSError:
+            if place == len(found):
+                raise
+    raise OSError(f"{host} has no address")
 
 
 def _tls(verify: bool, ca_file: str) -> ssl.SSLContext:

@@ -65,7 +65,7 @@ def do(call: entry.Call) -> entry.Outcome:
     if p["state"] == "pushed":
         return entry.Outcome(True, {"files": [] if call.dry_run else mirror.push(store, p["run"], bucket)})
     names = mirror.missing(store, bucket)
-    if names and not call.dry_run:
+    if not call.dry_run:  # also with nothing to bring: a fetch that was killed at its end has not taken the lock yet
         mirror.fetch(store, bucket, names)
     return entry.Outcome(bool(names), {"files": names})
 

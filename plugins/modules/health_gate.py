@@ -85,6 +85,12 @@ options:
         description: Whether the TLS certificate is verified.
         type: bool
         default: true
+      once:
+        description:
+          - One good reading is enough, and stands for all later ones.
+            For a trial that takes long and whose answer does not change.
+        type: bool
+        default: false
       ca_file:
         description: File of the certificate authorities that are trusted instead of the system's.
         type: path

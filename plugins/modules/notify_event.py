@@ -142,7 +142,7 @@ rows:
   sample: [{level: ok, name: notify team, found: slack, fix: "", code: ""}]
 """
 
-from ansible_collections.steady.rollback.plugins.module_utils import notify
+from ansible_collections.steady.rollback.plugins.module_utils import notify, tls
 from ansible_collections.steady.rollback.plugins.module_utils.core.checks import Check, ok, warn
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import BadInput
 from ansible_collections.steady.rollback.plugins.module_utils.entry import Call, Outcome, run
@@ -176,19 +176,20 @@ SPEC = {
 }
 
 
-def row(sink: dict[str, str]) -> Check:
+def look(sink: dict[str, str]) -> list[Check]:
     """A sink that cannot work is a warning: silence must not keep anybody from rolling back."""
+    name = f"notify {sink['name']}"
     try:
         notify.check(sink)
     except BadInput as error:
-        return warn(f"notify {sink['name']}", error.message, error.hint, "notify-sink-unusable")
-    return ok(f"notify {sink['name']}", sink["kind"])
+        return [warn(name, error.message, error.hint, "notify-sink-unusable")]
+    return [ok(name, sink["kind"]), *tls.web(name, sink.get("url") or "")]
 
 
 def do(call: Call) -> Outcome:
     sinks = call.params["sinks"]
     if call.dry_run or call.params["mode"] == "definitions":
-        return Outcome(False, {"rows": [row(sink).row() for sink in sinks]})
+        return Outcome(False, {"rows": [row.row() for sink in sinks for row in look(sink)]})
     told = notify.event(call.params["event"], call.params["secrets"])
     undelivered = notify.deliver(told, sinks)
     for sink in undelivered:

@@ -57,6 +57,12 @@ options:
       - Directory on this host for that file. It is made with mode 0700.
     type: path
     default: ""
+  sequence_gap:
+    description:
+      - Steps that every sequence goes on beyond what the restored and the live database have given out, so that
+        numbers which partners or customers have seen are not given out again. V(0) leaves them as they were.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -84,6 +90,10 @@ tables:
   description: Rows by table, equal to those of the restore point.
   returned: changed
   type: dict
+sequences:
+  description: Each sequence by name, with C(restored) and C(now); only when O(sequence_gap) is above 0.
+  returned: changed
+  type: dict
 schema_fingerprint:
   description: SHA-256 over the schema, equal to that of the restore point.
   returned: changed
@@ -100,9 +110,8 @@ from ansible_collections.steady.rollback.plugins.module_utils.storage.objects im
 def do(call: entry.Call) -> entry.Outcome:
     p = call.params
     place = source.Place(p["database"], p["environment"], p["accept_system_identifier"])
-    order = restore.Order.of(
-        place, p["change"], p["captured"], jobs=p["jobs"], spool=p["spool"], template=p["template"]
-    )
+    more = {"jobs": p["jobs"], "spool": p["spool"], "template": p["template"], "gap": p["sequence_gap"]}
+    order = restore.Order.of(place, p["change"], p["captured"], **more)
     facts = restore.prepare(Server.of(p), store_of(p["s3"]), order, call.dry_run)
     return entry.Outcome(facts.pop("changed"), facts)
 
@@ -117,6 +126,7 @@ SPEC = {
     "jobs": {"type": "int", "default": 1},
     "spool": {"type": "path", "default": ""},
     "template": {"type": "str", "default": "template0"},
+    "sequence_gap": {"type": "int", "default": 0},
 }
 
 

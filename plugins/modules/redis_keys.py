@@ -62,6 +62,7 @@ remaining:
 
 from ansible_collections.steady.rollback.plugins.module_utils import entry
 from ansible_collections.steady.rollback.plugins.module_utils.caches import redis
+from ansible_collections.steady.rollback.plugins.module_utils.core import failpoint
 from ansible_collections.steady.rollback.plugins.module_utils.django_command import Project
 
 
@@ -69,6 +70,7 @@ def do(call: entry.Call) -> entry.Outcome:
     p = call.params
     cache = redis.Cache(redis.url_of(p["url"], p["env_file"], p["variable"]))
     facts = redis.flush(cache, p["patterns"], p["mode"], p["require_empty"], call.dry_run, command=bool(p["command"]))
+    failpoint.inside("cache.flush")
     if p["command"] and not call.dry_run:
         Project(p["project"], p["env_file"], user=p["user"]).manage(*p["command"])
     return entry.Outcome(facts.pop("changed") or bool(p["command"]), facts)

@@ -64,6 +64,7 @@ built:
 import time
 
 from ansible_collections.steady.rollback.plugins.module_utils import entry
+from ansible_collections.steady.rollback.plugins.module_utils.core import failpoint
 from ansible_collections.steady.rollback.plugins.module_utils.release import switch, target
 from ansible_collections.steady.rollback.plugins.module_utils.release.site import SITE_OPTIONS, builder
 
@@ -78,6 +79,7 @@ def do(call: entry.Call) -> entry.Outcome:
         site.mirror.fetch(found.commit)
         found = target.find(site.home, site.mirror, p["change"], found.commit)
     switch.remember(site.home, switch.Change(p["change"], p["by"], "", now), found)
+    failpoint.inside("release.prepare")
     release, built = site.build(found, p["change"], now)
     site.check(release)
     return entry.Outcome(built, {**switch.facts(release), "built": built})

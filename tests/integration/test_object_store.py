@@ -1,15 +1,11 @@
-"""The object store over a line that breaks: a TCP proxy before a real SeaweedFS cuts connections after some bytes."""
+"""The object store: streams, unfinished uploads, prefixes. What breaks on the way is in test_object_store_faults."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import BackupUnusable, StorageFailed
@@ -18,48 +14,6 @@ from ansible_collections.steady.rollback.plugins.module_utils.storage.objects im
 from integration.postgres_fixtures import s3_client, s3_fixture  # noqa: F401
 
 MB = 1024 * 1024
-
-
-class Line:
-    """Forwards connections to ``target``; ``cuts`` are the bytes of answers after which the next connections break."""
-
-    def __init__(self, target: tuple[str, int]) -> None:
-        self.target, self.cuts, self.broken = target, list[int](), 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                server = socket.create_connection(self.target)
-                threading.Thread(target=self._pump, args=(client, server, False), daemon=True).start()
-                threading.Thread(target=self._pump, args=(server, client, True), daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
-        passed = 0
-        with suppress(OSError):
-            while data := source.recv(65536):
-                if answers and self.cuts and passed + len(data) >= self.cuts[0]:
-                    sink.sendall(data[: self.cuts.pop(0) - passed])
-                    self.broken += 1
-                    break
-                sink.sendall(data)
-                passed += len(data)
-        for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-
-@pytest.fixture(name="line")
-def line_fixture(s3: dict[str, Any]) -> Iterator[Line]:
-    """A line to the store."""
-    parts = urlsplit(s3["endpoint_url"])
-    line = Line((str(parts.hostname), int(parts.port or 0)))
-    yield line
-    line.listener.close()
 
 
 @pytest.fixture(name="bucket")
@@ -78,21 +32,6 @@ def test_a_stream_comes_back_as_it_went_in(bucket: Bucket, monkeypatch: pytest.M
     assert written == Written("a/b", len(data), hashlib.sha256(data).hexdigest())
     assert b"".join(bucket.proven(written)) == data
     assert (bucket.size("a/b"), bucket.keys("a/")) == (len(data), ["a/b"])
-
-
-def test_a_read_goes_on_where_the_line_broke(bucket: Bucket, line: Line, s3: dict[str, Any]) -> None:
-    data = os.urandom(6 * MB)
-    written = bucket.write("big", [data])
-    line.cuts = [1 * MB, 300_000, 2 * MB]
-    assert b"".join(Bucket({**s3, "endpoint_url": line.url}).proven(written)) == data
-    assert line.broken == 3
-
-
-def test_a_line_that_always_breaks_is_given_up(bucket: Bucket, line: Line, s3: dict[str, Any]) -> None:
-    written = bucket.write("big", [os.urandom(2 * MB)])
-    line.cuts = [1] * 100
-    with pytest.raises(StorageFailed):
-        b"".join(Bucket({**s3, "endpoint_url": line.url}).proven(written))
 
 
 def test_an_upload_that_fails_leaves_no_object_and_no_parts(

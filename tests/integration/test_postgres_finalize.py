@@ -81,7 +81,7 @@ def test_a_kept_database_goes_when_its_time_is_over_and_its_copy_is_proven(produ
 def test_without_a_copy_nothing_that_was_live_goes(product: Cluster, s3: dict[str, Any]) -> None:
     kept = replaced(product, OLD)
     nowhere = Bucket({**s3, "bucket": "there-is-none"})
-    with pytest.raises(Exception, match="object store refused"):
+    with pytest.raises(Exception, match="object store failed"):
         finalized(product, nowhere, now=NOW + 4 * DAY)
     product.run("postgres", f'ALTER DATABASE "{kept}" ALLOW_CONNECTIONS false')
     assert "not currently accepting" in finalized(product, Bucket(s3), now=NOW + 4 * DAY)[kept]
@@ -121,6 +121,20 @@ def test_a_snapshot_stays_as_long_as_a_restore_point_names_it(product: Cluster) 
     assert finalized(product, None, points=[point])[taken] == "it is what a restore point names"
     product.run("postgres", f'DROP DATABASE "{taken}"')
     assert finalized(product, None) == {snapshot: "", unfinished: "its time is not over"}
+
+
+def test_what_was_killed_before_its_mark_goes_by_its_age(product: Cluster) -> None:
+    """Such a copy is closed, such a restore is empty; a database that somebody made is neither."""
+    copies = [names.snapshot("wabot", each) for each in (OLD, YOUNG)]
+    for copy in copies:
+        product.run("postgres", f'CREATE DATABASE "{copy}" OWNER wabot ALLOW_CONNECTIONS false')
+    empty, theirs = names.good("wabot", OLD), names.good("wabot", name_at(10 * DAY))
+    other = names.snapshot("another", OLD)
+    for name in (empty, theirs, other):
+        product.run("postgres", f'CREATE DATABASE "{name}" OWNER wabot')
+    product.run(theirs, "CREATE TABLE mine (x int)")
+    assert finalized(product, None) == {copies[0]: "", copies[1]: "its time is not over", empty: ""}
+    assert product.databases() == {"postgres", "wabot", copies[1], theirs, other}
 
 
 def archive(bucket: Bucket, name: str, age: float, **more: Any) -> str:

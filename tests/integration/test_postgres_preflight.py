@@ -178,10 +178,15 @@ def test_a_superuser_a_standby_and_old_tools(
     seen = preflight.look(superuser, s3, order(facts), terms(product), SWAP)
     rows = {row["name"]: row for row in seen["rows"] if row["level"] != "ok"}
     assert rows["role"]["level"] == "warn"
+    assert rows["role"]["found"] == "postgres is a superuser: code inside a dump would run as one"
     assert rows["client programs"]["code"] == "tools-too-old"
     assert rows["backup's version"]["code"] == "backup-newer"
     empty = preflight.look(replace(product.server, tools=str(tmp_path)), s3, order(facts), terms(product), SWAP)
     assert "driver-missing" in {row["code"] for row in empty["rows"]}
+    product.run("postgres", "ALTER DATABASE wabot OWNER TO postgres", "GRANT postgres TO rollback")
+    owned = found(product, s3, order(facts))["role"]
+    product.run("postgres", "REVOKE postgres FROM rollback")
+    assert owned["fix"] == "Give the database and what is in it to a role without SUPERUSER: it belongs to postgres."
 
 
 def test_no_room_for_a_second_database(product: Cluster, s3: dict[str, Any], facts: dict[str, Any]) -> None:

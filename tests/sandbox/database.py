@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from .layout import Sandbox
-from .privileges import unprivileged
+from .privileges import shipped, unprivileged
 from .programs import postgres_tools
 
 SETTINGS = {
@@ -21,12 +21,9 @@ SETTINGS = {
     "fsync": "off",
     "shared_buffers": "64MB",
 }
-# The role that rolls back owns nothing and is no superuser. As a member of the owner it may rename the database,
-# restore beside it with the same owner, and copy what ALTER DATABASE and GRANT have set.
 ROLES = (
     "CREATE ROLE wabot LOGIN PASSWORD {wabot}",
-    "CREATE ROLE rollback LOGIN NOSUPERUSER CREATEDB PASSWORD {rollback}",
-    "GRANT wabot, pg_signal_backend, pg_read_all_data TO rollback",
+    *shipped("postgres.sql", owner="wabot", rollback_password="{rollback}").rstrip(";\n").split(";\n"),
     "CREATE ROLE reporting NOLOGIN",
     "CREATE DATABASE wabot OWNER wabot",
     # What a restore beside loses unless it is copied.

@@ -48,10 +48,11 @@ def _shared(sandbox: Sandbox) -> dict[str, Any]:
         "wabot_postgres_sslmode": "disable",
         "wabot_broker_url": sandbox.redis_url(0),
         "wabot_cache_url": sandbox.redis_url(1),
+        "cache_url": sandbox.redis_url(1, "rollback"),
         "wabot_s3_url": sandbox.url("s3"),
         "wabot_s3_bucket": BUCKET,
-        "wabot_s3_access_key": "wabot",
-        "wabot_s3_secret_key": sandbox.passwords["s3"],
+        "wabot_s3_access_key": "rollback",
+        "wabot_s3_secret_key": sandbox.passwords["s3_rollback"],
         "wabot_edge_flag": str(sandbox.home("edge1") / "maintenance.flag"),
         # A few seconds stand for minutes here.
         "wabot_soak_seconds": 6,

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import json
 import random
-import secrets
 import socket
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ HOSTS = (*RELEASE_HOSTS, "db1", "edge1", "s3")
 S3_BLOCK = (0, 1, 2, 3, 4, 10, 11, 12, 13, 14)
 SINGLE_PORTS = ("postgres", "redis", "edge", "app1", "app2", "app1_standby", "app2_standby")
 BUCKET = "backups"
+# Of PostgreSQL, of Valkey, of the object store, of Django.
+USERS = ("postgres", "wabot", "rollback", "redis", "redis_rollback", "s3_rollback", "s3_finalize", "django")
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Sandbox:
         for host in HOSTS:
             (directory / host).mkdir(parents=True, exist_ok=True)
         if not (directory / "sandbox.json").exists():
-            users = ("postgres", "wabot", "rollback", "redis", "s3", "django")
-            kept = {"ports": _free_ports(), "passwords": {user: secrets.token_hex(16) for user in users}}
+            # Each is a word that is found again wherever it leaks to.
+            kept = {"ports": _free_ports(), "passwords": {user: f"S3cr3t-{uuid.uuid4()}" for user in USERS}}
             kept_file = directory / "sandbox.json"
             kept_file.touch(mode=0o600)
             kept_file.write_text(json.dumps(kept, indent=2), encoding="utf-8")
@@ -75,9 +77,10 @@ class Sandbox:
             "connect_timeout": 5,
         }
 
-    def redis_url(self, database: int) -> str:
-        """Database 0 is the broker, database 1 the cache."""
-        return f"redis://:{self.passwords['redis']}@127.0.0.1:{self.ports['redis']}/{database}"
+    def redis_url(self, database: int, user: str = "wabot") -> str:
+        """Database 0 is the broker, database 1 the cache. ``user`` is the product or ``rollback``."""
+        password = self.passwords["redis" if user == "wabot" else f"redis_{user}"]
+        return f"redis://{user}:{password}@127.0.0.1:{self.ports['redis']}/{database}"
 
     def url(self, name: str = "edge") -> str:
         """The address of ``edge``, of an app host, or of ``s3``."""

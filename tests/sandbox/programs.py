@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 
 from .layout import APP_HOSTS, BUCKET, RELEASE_HOSTS, WORKER_HOSTS, Sandbox
+from .privileges import identities, shipped
 
 HERE = Path(__file__).resolve().parent
 # Programs live beside the interpreter (weed, uv) or where a Debian package puts a daemon (nginx).
@@ -137,10 +138,7 @@ def _application(sandbox: Sandbox, name: str, host: str) -> list[str]:
 def _section(sandbox: Sandbox, name: str, command: list[str], autostart: bool, signal: str) -> str:
     environment = f'PATH="{PATH.replace("%", "%%")}"'
     if name == "s3":
-        environment += (
-            f',AWS_ACCESS_KEY_ID="wabot",AWS_SECRET_ACCESS_KEY="{sandbox.passwords["s3"]}"'
-            ',GOMEMLIMIT="300MiB",WEED_MASTER_VOLUME_GROWTH_COPY_1="1"'
-        )
+        environment += ',GOMEMLIMIT="300MiB",WEED_MASTER_VOLUME_GROWTH_COPY_1="1"'
     lines = {
         "command": shlex.join(command).replace("%", "%%"),
         "autostart": str(autostart).lower(),
@@ -158,23 +156,36 @@ def _section(sandbox: Sandbox, name: str, command: list[str], autostart: bool, s
 
 
 def _redis(sandbox: Sandbox) -> Path:
-    """valkey's configuration; a file keeps the password off the command line."""
+    """valkey's configuration and accounts; files keep the passwords off the command line."""
     home = sandbox.directory / "redis"
     home.mkdir(exist_ok=True)
     lines = [f"port {sandbox.ports['redis']}", "bind 127.0.0.1", f"dir {home}", 'save ""', "appendonly no"]
-    _private(home / "valkey.conf", "\n".join([*lines, f"requirepass {sandbox.passwords['redis']}"]) + "\n")
+    passwords = {
+        "product_password": sandbox.passwords["redis"],
+        "rollback_password": sandbox.passwords["redis_rollback"],
+    }
+    _private(home / "users.acl", shipped("redis.acl", **passwords))
+    _private(home / "valkey.conf", "\n".join([*lines, f"aclfile {home / 'users.acl'}"]) + "\n")
     return home / "valkey.conf"
 
 
 def _seaweed(sandbox: Sandbox) -> list[str]:
     """weed mini: loopback only, and no telemetry."""
-    base = sandbox.ports["s3"]
+    base, accounts = sandbox.ports["s3"], sandbox.home("s3") / "identities.json"
     (sandbox.home("s3") / "data").mkdir(exist_ok=True)
+    secrets = {name: sandbox.passwords[f"s3_{name}"] for name in ("rollback", "finalize")}
+    _private(accounts, identities(BUCKET, **secrets))
     ports = {"s3": 0, "master": 1, "volume": 2, "filer": 3, "admin": 4}
     listening = [f"-{name}.port={base + offset}" for name, offset in ports.items()]
     listening += [f"-{name}.port.grpc={base + offset + 10}" for name, offset in ports.items()]
     off = ["-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
-    where = [f"-dir={sandbox.home('s3') / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-bucket={BUCKET}"]
+    where = [
+        f"-dir={sandbox.home('s3') / 'data'}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-bucket={BUCKET}",
+        f"-s3.config={accounts}",
+    ]
     return [program("weed"), "-logtostderr=true", "mini", *where, *off, *listening]
 
 

@@ -13,11 +13,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from ..core import journal, lease, point
-from ..core.errors import BackupUnusable
-from .store import Store
+from ..core.errors import BackupUnusable, JournalBroken, RollbackError
+from .store import Store, plan_of
 
 LARGEST = 16 * 1024 * 1024  # bytes of a file that is copied; evidence has a way of its own
-NAME = re.compile(r"(?:points|runs/[a-z0-9][a-z0-9-]*)/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+UNCOPIED = 100  # generations that the copy may lack: only a run that ended was copied
+ENDED = frozenset({"completed", "undone"})
+NAME = re.compile(r"(?:points/[a-z0-9][a-z0-9-]*\.json|runs/[a-z0-9][a-z0-9-]*/[A-Za-z0-9][A-Za-z0-9._-]*)\Z")
 
 
 class Bucket(Protocol):
@@ -51,41 +53,82 @@ def missing(store: Store, bucket: Bucket) -> list[str]:
 
 
 def fetch(store: Store, bucket: Bucket, names: list[str]) -> None:
-    """Bring files back. A restore point that is not whole is not taken; a run that was held holds the lock again."""
+    """Bring files back. What is not whole is not taken: the first one is told when all others are there.
+
+    The lock goes on where it was: a run that was held holds it again, and its generation rises on, because the hosts
+    know the last one that acted on them.
+    """
+    refused: dict[str, RollbackError] = {}
     with store.exclusive():
-        for name in names:
-            data = bucket.get(f"{store.home.name}/{name}")
-            if name.startswith("points/"):
-                point.unpack(data, name)
-            store.bring(name, data)
-        if store.read_lease() is None:
-            for held in _held(store):
-                store.write_lease(held)
+        # A run counts from its plan on, so that comes last.
+        for name in sorted(names, key=lambda each: (each.endswith("/plan.json"), each)):
+            try:
+                data = bucket.get(f"{store.home.name}/{name}")
+                _refuse_broken(store, name, data)
+            except (BackupUnusable, JournalBroken) as error:
+                refused[name] = error
+            else:
+                store.bring(name, data)
+        if store.read_lease() is None and not any(name.startswith("runs/") for name in refused):
+            for last in _last(store):
+                store.write_lease(last)
+    for first in refused.values():
+        raise first
 
 
 def _sound(store: Store, name: str) -> bool:
-    path = store.home / name
-    if not path.exists():
-        return False
+    """Whether the anchor has this file, whole."""
+    path, run = store.home / name, name.split("/")[1]
     try:
-        if name.startswith("points/"):
-            point.unpack(path.read_bytes(), name)
-    except BackupUnusable:
+        if path.exists():
+            _whole(store, name, path.read_bytes())
+            return path.name != "plan.json" or bool(store.plan(run))
+    except RollbackError:
         return False
-    return True
+    return False
 
 
-def _held(store: Store) -> Iterator[lease.Lease]:
-    """The lease of the newest run when it had stopped half way: without it a new run could start on top of it."""
-    for run in store.runs()[-1:]:
+def _whole(store: Store, name: str, data: bytes) -> None:
+    """Raise BackupUnusable or JournalBroken for a file that is damaged."""
+    kind, part, *rest = name.split("/")
+    if kind == "points":
+        point.unpack(data, part[: -len(".json")], store.home.name)
+    elif rest == ["plan.json"]:
+        plan_of(data, part)
+    elif rest == ["journal.jsonl"]:
+        journal.decode(data, part)
+
+
+def _refuse_broken(store: Store, name: str, data: bytes) -> None:
+    """Raise for a copy that is damaged, or that may be older than the journal in whose place it would come."""
+    _whole(store, name, data)
+    if not name.endswith("/journal.jsonl") or not (store.home / name).exists():
+        return
+    run = name.split("/")[1]
+    if journal.last(journal.decode(data, run).records, "closed").get("outcome") not in ENDED:
+        raise JournalBroken(
+            f"The journal of run {run} is damaged, and its copy is from before that run had ended.",
+            hint="Steps that were taken since are not in the copy. If you take it all the same: move the damaged one "
+            "away, and fetch again.",
+            next=f"mv {store.home / name} {store.home / name}.damaged",
+            code="journal-copy-older",
+        )
+
+
+def _last(store: Store) -> Iterator[lease.Lease]:
+    """The lease as the newest run left it: without it a new run could start on top of one that had stopped half way."""
+    runs = store.runs()
+    for run in runs[-1:]:
         records = store.records(run)
         opened, closed = journal.last(records, "opened"), journal.last(records, "closed")
         begun = journal.begun_steps(records)
-        if closed.get("outcome", "held") == "held" and any(_acts(step) for step in _steps(store, run, begun)):
-            holder = lease.Holder(str(opened.get("operator", "")), str(opened.get("host", "")), 0)
-            now = time.time()
-            step = str(journal.last(records, "intent").get("step", ""))
-            yield lease.Lease(run, holder, 1, "stopped", now, now, now, step, acted=True)
+        held = closed.get("outcome", "held") == "held" and any(_acts(step) for step in _steps(store, run, begun))
+        holder = lease.Holder(str(opened.get("operator", "")), str(opened.get("host", "")), 0)
+        generation = UNCOPIED + max(
+            [record.get("generation", 1) for each in runs for record in store.records(each)], default=1
+        )
+        now, step = time.time(), str(journal.last(records, "intent").get("step", ""))
+        yield lease.Lease(run, holder, generation, "stopped" if held else "free", now, now, now, step, acted=held)
 
 
 def _steps(store: Store, run: str, begun: set[int]) -> list[Mapping[str, Any]]:

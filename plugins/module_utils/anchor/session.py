@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ..core import canonical, journal, lease, point
-from ..core.errors import BackupUnusable, BadInput, LockHeld
+from ..core.errors import BadInput, LockHeld, RollbackError
 from . import history
 from .store import Store
 
@@ -39,7 +39,8 @@ def open_run(
         store.write_lease(taken)
         if request.continues != request.run:
             store.write_plan(request.run, plan)
-        store.append(request.run, [record])
+        seal = {} if request.continues == request.run else {"sealed": canonical.digest(plan)}
+        store.append(request.run, [{**record, **seal, "generation": taken.generation}])
     return taken
 
 
@@ -88,13 +89,15 @@ def unlock(store: Store, run: str) -> lease.Lease:
 
 def look(store: Store, run: str, wanted_point: str) -> dict[str, Any]:
     """Everything that a plan or a status is made from, in one read. Changes nothing."""
-    held = store.read_lease()
+    held, now = store.read_lease(), time.time()
     runs = store.runs()
+    if held and held.acted and held.state != "free":
+        store.plan(held.run)  # raises when it is lost: another run would be taken for the unfinished one
     name = run or (held.run if held and held.run in runs else (runs[-1] if runs else ""))
     points, broken = _points(store, wanted_point)
     return {
         "lease": asdict(held) if held else {},
-        "now": time.time(),
+        "now": now,
         "run": name,
         "plan": store.plan(name) if name else {},
         "records": store.records(name) if name else [],
@@ -105,7 +108,7 @@ def look(store: Store, run: str, wanted_point: str) -> dict[str, Any]:
         "points": points,
         "used": sorted({str(store.plan(each).get("point", {}).get("id", "")) for each in runs} - {""}),
         "broken": broken,
-        "point": point.choose(points, wanted_point, store.home.name) if wanted_point else {},
+        "point": point.choose(points, wanted_point, store.home.name, now) if wanted_point else {},
         "durations": history.durations(store, runs[-5:]),
     }
 
@@ -113,13 +116,13 @@ def look(store: Store, run: str, wanted_point: str) -> dict[str, Any]:
 def _points(store: Store, wanted: str) -> tuple[list[point.Manifest], list[str]]:
     """Every restore point, newest first, and the names of those that cannot be trusted.
 
-    Raises BackupUnusable for an untrusted one when one is asked for: an older one in its place would lose data.
+    Raises RollbackError for an untrusted one when one is asked for: an older one in its place would lose data.
     """
     points, broken = [], []
     for name in reversed(store.points()):
         try:
-            points.append(point.unpack(store.point(name), name))
-        except BackupUnusable:
+            points.append(point.unpack(store.point(name), name, store.home.name))
+        except RollbackError:
             if wanted in ("latest", name):
                 raise
             broken.append(name)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,13 +22,20 @@ from typing import Any
 from ..core import canonical, journal, lease
 from ..core.errors import BadInput, JournalBroken, TargetMissing
 
+# A symlink in the place of a file leads astray: neither lock nor journal is opened through one.
+APPENDING = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+
 
 class Store:
     """All reading and writing for one environment. ``root`` is for example ``/var/lib/rollback``."""
 
     def __init__(self, root: str, environment: str) -> None:
-        if not environment or "/" in environment or environment.startswith("."):
-            raise BadInput(f"{environment!r} cannot name an environment.", hint="Set rollback_environment.")
+        if not NAME.match(environment):
+            raise BadInput(
+                f"{environment[:100]!r} cannot name an environment.",
+                hint="Set rollback_environment to letters, digits, '-', '_' and '.'.",
+            )
         self.home = Path(root) / environment
 
     # -- the lock -----------------------------------------------------------------------------------------------
@@ -37,7 +45,7 @@ class Store:
         """Nobody else changes the lock or a journal meanwhile; ends with the process, however it ends."""
         try:
             self._directory(self.home)
-            handle = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(self.home / "lock", APPENDING, 0o600)
         except OSError as error:
             raise JournalBroken(
                 f"{self.home} cannot be written: {error.strerror}.",
@@ -53,11 +61,20 @@ class Store:
 
     def read_lease(self) -> lease.Lease | None:
         """The lease as it stands, or None when there never was one."""
+        path = self.home / "lock.json"
         try:
-            data = json.loads((self.home / "lock.json").read_bytes())
+            data = json.loads(self._read(path))
+            return lease.Lease(**{**data, "holder": lease.Holder(**data["holder"])})
         except FileNotFoundError:
             return None
-        return lease.Lease(**{**data, "holder": lease.Holder(**data["holder"])})
+        except (ValueError, KeyError, TypeError) as error:
+            raise JournalBroken(
+                f"The lock {path} cannot be read: it was changed, or written by another version.",
+                hint="Read the newest journal beside it. Was that run closed, move the lock away; else keep its run, "
+                "generation and state.",
+                next="ls -t " + str(self.home / "runs"),
+                code="lock-unreadable",
+            ) from error
 
     def write_lease(self, value: lease.Lease) -> None:
         """Replace the lease."""
@@ -66,7 +83,14 @@ class Store:
     # -- runs ---------------------------------------------------------------------------------------------------
 
     def run_dir(self, run: str) -> Path:
-        """Where a run keeps its plan, journal, evidence and report."""
+        """Where a run keeps its plan, journal, evidence and report; raises BadInput for what cannot be an id."""
+        if not NAME.match(run):
+            raise BadInput(
+                f"{run[:100]!r} is not the id of a run.",
+                hint="It is what status.yml shows, for example r20260101t120000-4f2a.",
+                next="ansible-playbook status.yml",
+                code="run-missing",
+            )
         return self.home / "runs" / run
 
     def runs(self) -> list[str]:
@@ -81,16 +105,22 @@ class Store:
         self._replace(self.run_dir(run) / "plan.json", canonical.dumps(plan))
 
     def plan(self, run: str) -> dict[str, Any]:
-        """The stored plan of a run; raises TargetMissing when there is no such run."""
+        """The stored plan of a run; raises TargetMissing when there is none, JournalBroken when it is not whole."""
+        path = self.run_dir(run) / "plan.json"
         try:
-            return dict(json.loads((self.run_dir(run) / "plan.json").read_bytes()))
+            found = plan_of(self._read(path), run)
         except FileNotFoundError:
+            if self._journal(run):
+                raise _plan_lost(f"The plan of run {run} is missing: {path}.", code="plan-missing") from None
             raise TargetMissing(
                 f"There is no run {run} in {self.home}.",
                 hint="Known: " + (", ".join(self.runs()[-5:]) or "none"),
                 next="ansible-playbook status.yml",
                 code="run-missing",
             ) from None
+        if self._sealed(run) not in ("", canonical.digest(found)):
+            raise _plan_lost(f"The plan of run {run} was changed after it was written: {path}.", code="plan-damaged")
+        return found
 
     def write_report(self, run: str, files: Mapping[str, str]) -> None:
         """Keep the report of a run beside its journal."""
@@ -115,7 +145,7 @@ class Store:
             data += line
         path = self.run_dir(run) / "journal.jsonl"
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(path, APPENDING, 0o600)
             with os.fdopen(handle, "r+b") as file:
                 file.truncate(decoded.length)
                 file.seek(decoded.length)
@@ -131,11 +161,18 @@ class Store:
             ) from error
 
     def _decoded(self, run: str) -> journal.Decoded:
+        return journal.decode(self._journal(run), run)
+
+    def _journal(self, run: str) -> bytes:
         try:
-            data = (self.run_dir(run) / "journal.jsonl").read_bytes()
+            return self._read(self.run_dir(run) / "journal.jsonl")
         except FileNotFoundError:
-            data = b""
-        return journal.decode(data)
+            return b""
+
+    def _sealed(self, run: str) -> str:
+        """The digest of the plan, as the first line of the journal has it; empty where it has none."""
+        first, newline, _rest = self._journal(run).partition(b"\n")
+        return str(journal.decode(first + newline, run).records[0].get("sealed", "")) if newline else ""
 
     # -- restore points -----------------------------------------------------------------------------------------
 
@@ -145,7 +182,7 @@ class Store:
 
     def point(self, name: str) -> bytes:
         """The file of a restore point."""
-        return (self.home / "points" / f"{name}.json").read_bytes()
+        return self._read(self.home / "points" / f"{name}.json")
 
     def write_point(self, name: str, data: bytes) -> Path:
         """Keep a restore point."""
@@ -163,6 +200,19 @@ class Store:
         if path.exists():
             os.replace(path, path.with_name(f"{path.name}.broken"))
         self._replace(path, data)
+
+    def _read(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise JournalBroken(
+                f"{path} cannot be read: {error.strerror}.",
+                hint="The anchor's record belongs to the user that runs rollbacks, and to nobody else. Mend it.",
+                next=f"ls -ld {path}",
+                code="anchor-unreadable",
+            ) from error
 
     def _directory(self, path: Path) -> None:
         """Create ``path`` and what is missing above it, each closed to others (``parents=True`` would not be)."""
@@ -183,3 +233,22 @@ class Store:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def plan_of(data: bytes, run: str) -> dict[str, Any]:
+    """The content of a ``plan.json``; raises JournalBroken when it is none."""
+    try:
+        return dict(json.loads(data))
+    except (ValueError, TypeError) as error:
+        raise _plan_lost(
+            f"The plan of run {run} cannot be read: it is cut or changed.", code="plan-unreadable"
+        ) from error
+
+
+def _plan_lost(message: str, *, code: str) -> JournalBroken:
+    return JournalBroken(
+        message,
+        hint="Without it nobody can resume or undo that run. Bring its copy back from the object store.",
+        next="ansible-playbook fetch.yml",
+        code=code,
+    )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .. import envfile
+from .. import envfile, tls
 from ..core import checks
 from ..core.errors import BadInput, DatabaseFailed, NotEffective, TargetRefused
 from ..drivers import package
@@ -82,9 +82,14 @@ class Cache:
         self.timeout = timeout
         self.redis: Any = package("redis", "python3-redis")
         try:
-            self.client = self.redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
-        except ValueError as error:
-            raise BadInput("The Redis URL cannot be read.", hint=str(error), code="cache-url-missing") from error
+            self.client = self.redis.Redis.from_url(
+                url, socket_timeout=timeout, socket_connect_timeout=timeout, **tls.redis_options(url)
+            )
+            self.unproven = tls.redis(url)
+        except ValueError:
+            # What the parser says quotes the password when that holds a slash or a hash.
+            hint = "It is rediss://user:password@host:port/database, with / # ? and @ in the password percent-encoded."
+            raise BadInput("The Redis URL cannot be read.", hint=hint, code="cache-url-missing") from None
         where = self.client.connection_pool.connection_kwargs
         self.address = f"{where.get('path') or '{host}:{port}'.format(**where)}/{where.get('db', 0)}"
 
@@ -102,11 +107,14 @@ class Cache:
             text = str(error)
             if text.startswith("OOM"):  # older drivers have no class for it
                 code, hint = SAID["OutOfMemoryError"]
+            untrusted = "certificate verify failed" in text.lower()
+            if untrusted:
+                hint = "Its certificate is not trusted for this name. Name its authority: ?ssl_ca_certs=<file>."
             raise DatabaseFailed(
                 f"Redis at {self.address} failed: {text}",
                 hint=hint,
                 next=f"redis-cli -u redis://{self.address} PING",
-                code=code,
+                code="redis-untrusted" if untrusted else code,
             ) from error
 
     def loaded(self) -> bool:
@@ -247,4 +255,4 @@ def preflight(cache: Cache, patterns: list[str], mode: str, *, command: bool = F
         found = f"{cache.address} holds keys of a job queue: {', '.join(broker_keys)}."
         fix = "Give the cache a database of its own, or set cache_patterns to keys that only the cache uses."
         return [checks.fail("cache", found, fix, "cache-holds-jobs")]
-    return [checks.ok("cache", found)]
+    return [checks.ok("cache", found), *cache.unproven]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import files
-from ..core import canonical, checks
+from ..core import canonical, checks, failpoint
 from ..core.errors import BadInput, NotEffective
 from ..django_command import Project
 from . import rows
@@ -82,6 +82,7 @@ def disable(of: Flags, names: Sequence[str], change: str, dry_run: bool) -> dict
         switches = [f"--disable-{name}" for name in chosen]
         for tenant in of.tenants or [""]:
             of.project.manage(of.command, *switches, *([f"--tenant-id={tenant}"] if tenant else []))
+            failpoint.inside("flags.disable")
         still = _on(of.values(list(chosen.values())), chosen)
         if any(still.values()):
             raise NotEffective(
@@ -105,6 +106,7 @@ def restore(of: Flags, change: str, dry_run: bool) -> dict[str, Any]:
     if not dry_run:
         if moving:
             rows.update(of.project, of.model, moving)
+        failpoint.inside("flags.restore")
         files.remove(of.record(change))
     return {"changed": bool(moving), "restored": len(moving)}
 

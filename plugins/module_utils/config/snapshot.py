@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import envfile, files
-from ..core import canonical, checks
+from ..core import canonical, checks, failpoint
 from ..core.errors import CommandFailed, NotEffective, TargetMissing
 from ..django_command import Project
 from . import rows
@@ -163,6 +163,7 @@ def _become(
                 files.remove(Path(path))
             else:
                 files.write(Path(path), data)
+        failpoint.inside("config.restore", "config.restore_back")
         if stirred:
             of.write_rows(rows_wanted)
             if left := _differing(of.read_rows(), rows_wanted):
@@ -219,6 +220,7 @@ def _copy(of: Configuration, name: str, path: str) -> bytes:
 
 
 def _read(path: str) -> bytes:
+    files.refuse_link(Path(path))
     data = files.read(Path(path))
     if data is None:
         raise TargetMissing(

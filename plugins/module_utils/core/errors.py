@@ -6,21 +6,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from .redact import clean
+
 
 class RollbackError(Exception):
     """What went wrong, what to do about it, and the exact next command.
 
     ``code`` is stable and has an anchor in ``docs/errors.md``; a raise site may narrow its class's code.
-    ``facts`` reach the module's result, so a failure still returns what was known.
+    ``facts`` reach the module's result, so a failure still returns what was known. The texts may quote what others
+    wrote: characters that would change how a screen reads are taken off here, for all who show an error.
     """
 
     code = "failed"
 
     def __init__(self, message: str, *, hint: str = "", next: str = "", code: str = "", **facts: Any) -> None:  # noqa: A002
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.next = next
+        self.message = clean(message)
+        self.hint = clean(hint)
+        self.next = clean(next)
+        super().__init__(self.message)
         self.code = code or type(self).code
         self.facts = facts
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import canonical
+from . import canonical, redact
 from .errors import JournalBroken
 
 GENESIS = "0" * 64
@@ -40,36 +40,40 @@ class Decoded:
 
 def encode(tail: Tail, at: str, record: Mapping[str, Any]) -> tuple[bytes, Tail]:
     """One line (with its newline) and the tail behind it."""
-    line = canonical.dumps({**record, "seq": tail.seq, "at": at, "prev": tail.prev})
+    # An operator looks at it with cat and tail: nothing in it may move the cursor or end a line.
+    line = redact.escaped(canonical.dumps({**record, "seq": tail.seq, "at": at, "prev": tail.prev}).decode()).encode()
     return line + b"\n", Tail(tail.seq + 1, hashlib.sha256(line).hexdigest())
 
 
-def decode(data: bytes) -> Decoded:
-    """The records of a journal file; raises JournalBroken where an intact-looking line does not fit its chain."""
+def decode(data: bytes, run: str = "") -> Decoded:
+    """The records of a run's journal file; raises JournalBroken where an intact-looking line does not fit its chain."""
     records: list[Record] = []
     tail = Tail()
     lines = data.split(b"\n")
     for line in lines[:-1]:
-        records.append(_record(line, tail))
+        records.append(_record(line, tail, run))
         tail = Tail(tail.seq + 1, hashlib.sha256(line).hexdigest())
     return Decoded(records, tail, len(data) - len(lines[-1]))
 
 
-def _record(line: bytes, tail: Tail) -> Record:
+def _record(line: bytes, tail: Tail, run: str) -> Record:
     try:
         record = json.loads(line)
         fits = record["seq"] == tail.seq and record["prev"] == tail.prev
     except (ValueError, KeyError, TypeError) as error:
-        raise _broken(tail) from error
+        raise _broken(tail, run) from error
     if not fits:
-        raise _broken(tail)
+        raise _broken(tail, run)
     return dict(record)
 
 
-def _broken(tail: Tail) -> JournalBroken:
+def _broken(tail: Tail, run: str) -> JournalBroken:
     return JournalBroken(
-        f"The journal was changed after it was written: record {tail.seq} does not fit the one before it.",
-        hint="The records before it are sound. Compare the journal with its copy in the object store.",
+        f"The journal{f' of run {run}' if run else ''} was changed after it was written: "
+        f"record {tail.seq} does not fit the one before it.",
+        hint="The records before it are sound. Of a run that had ended, fetch.yml brings the copy back from the object "
+        "store; of an unfinished one the copy may be older: compare them.",
+        next="ansible-playbook fetch.yml",
         code="journal-changed",
     )
 

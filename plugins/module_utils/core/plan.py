@@ -175,8 +175,16 @@ def refuse_changed(stored: Plan, now: Plan) -> None:
 
 
 def load(data: Mapping[str, Any]) -> Plan:
-    """The inverse of ``Plan.to_dict``."""
-    return Plan(**{**data, "steps": [Step(**step) for step in data["steps"]]})
+    """The inverse of ``Plan.to_dict``; raises PlanRefused for the plan of a version that had other fields."""
+    try:
+        return Plan(**{**data, "steps": [Step(**step) for step in data["steps"]]})
+    except (TypeError, KeyError) as error:
+        raise PlanRefused(
+            f"The plan of this run was made by another version of the collection: {error}.",
+            hint="Finish it, or undo it, with the version that began it.",
+            next="ansible-galaxy collection list steady.rollback",
+            code="plan-version",
+        ) from error
 
 
 def budget(steps: Sequence[Step]) -> int:

@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import canonical
-from .errors import BackupUnusable, PlanRefused, TargetMissing
+from .errors import BackupUnusable, PlanRefused, TargetMissing, TargetRefused
 
 SCHEMA = 1
+HEAD = {"id": str, "created": str, "environment": str, "purpose": str, "good": bool, "components": dict, "hosts": dict}
+SKEW = 300.0  # seconds that the clock of whoever took a restore point may be ahead
+STATUS = "ansible-playbook status.yml"
+ANOTHER = "Choose another restore point, or bring this one's copy back: ansible-playbook fetch.yml."
 Manifest = dict[str, Any]
 
 
@@ -48,58 +52,119 @@ def pack(body: Manifest) -> bytes:
     return canonical.dumps({"schema": SCHEMA, "sha256": canonical.digest(body), "body": body}) + b"\n"
 
 
-def unpack(data: bytes, name: str) -> Manifest:
-    """The body of a manifest file; raises BackupUnusable when it is not whole."""
+def unpack(data: bytes, name: str, environment: str) -> Manifest:
+    """The body of the manifest file ``<name>.json``; raises BackupUnusable when it is not whole, or not what it should
+    be: this restore point of this environment.
+    """
+    body = _opened(data, name)
+    wrong = [key for key, kind in HEAD.items() if not isinstance(body.get(key), kind)]
+    if not wrong and not _taken(body):
+        wrong = ["created"]
+    if wrong:
+        raise BackupUnusable(
+            f"The restore point {name} says nothing, or nothing that can be understood, of {', '.join(wrong)}.",
+            hint="It was not written by restore_point.yml. Choose another restore point.",
+            next=STATUS,
+            code="manifest-incomplete",
+        )
+    if body["id"] != name:
+        raise BackupUnusable(
+            f"The restore point in the file {name}.json says that it is {body['id']!r}.",
+            hint="The file was copied or renamed. Remove it, or give it its name back.",
+            next=STATUS,
+            code="manifest-misnamed",
+        )
+    if body["environment"] != environment:
+        raise BackupUnusable(
+            f"The restore point {name} belongs to {body['environment']!r}; this is {environment}.",
+            hint="The file was put here by hand: remove it. Going back to it would mix two environments.",
+            next=STATUS,
+            code="manifest-foreign",
+        )
+    return body
+
+
+def _opened(data: bytes, name: str) -> Manifest:
+    """What a manifest file holds, as it was written."""
+    if not data.endswith(b"\n"):
+        raise BackupUnusable(
+            f"The restore point {name} is {'not complete: its file ends in the middle' if data else 'an empty file'}.",
+            hint=ANOTHER,
+            next=STATUS,
+            code="manifest-cut" if data else "manifest-empty",
+        )
     try:
         envelope = json.loads(data)
         schema, sha256, body = envelope["schema"], envelope["sha256"], dict(envelope["body"])
     except (ValueError, KeyError, TypeError) as error:
         raise BackupUnusable(
             f"The restore point {name} cannot be read: it is not a manifest.",
-            hint="Choose another restore point, or fetch this one's copy from the object store.",
-            next="ansible-playbook status.yml",
+            hint=ANOTHER,
+            next=STATUS,
             code="manifest-unreadable",
         ) from error
     if schema != SCHEMA:
         raise BackupUnusable(
             f"The restore point {name} has schema {schema}; this version reads schema {SCHEMA}.",
             hint="Use the version of the collection that wrote it.",
+            next="ansible-galaxy collection install --upgrade steady.rollback",
             code="manifest-schema",
         )
     if canonical.digest(body) != sha256:
         raise BackupUnusable(
             f"The restore point {name} was changed after it was written: its SHA-256 does not agree.",
-            hint="Do not use it. Choose another restore point, or fetch this one's copy from the object store.",
+            hint=f"Do not use it. {ANOTHER}",
+            next=STATUS,
             code="manifest-changed",
         )
     return body
 
 
-def choose(points: list[Manifest], wanted: str, environment: str) -> Manifest:
-    """The restore point called ``wanted``, or for ``latest`` the newest good one that was taken before a deployment."""
-    mine = [point for point in points if point["environment"] == environment]
+def _taken(body: Manifest) -> float:
+    """When it was taken, in seconds since the epoch; 0 when that cannot be told."""
+    try:
+        return canonical.epoch(body["created"])
+    except ValueError:
+        return 0.0
+
+
+def choose(points: list[Manifest], wanted: str, environment: str, now: float) -> Manifest:
+    """The restore point called ``wanted``, or for ``latest`` the newest good one that was taken before a deployment.
+
+    Newest by the time that it was taken, not by its name. ``now``: seconds since the epoch on the anchor.
+    """
     if wanted != "latest":
-        for point in mine:
+        for point in points:
             if point["id"] == wanted:
                 return point
         raise TargetMissing(
             f"There is no restore point {wanted} for {environment}.",
-            hint="Known: " + (", ".join(point["id"] for point in mine) or "none"),
+            hint="Known: " + (", ".join(point["id"] for point in points) or "none"),
             next="ansible-playbook full-rollback.yml -e restore_point=latest",
         )
-    good = [point for point in mine if point["good"] and point["purpose"] == "pre_deploy"]
+    good = [point for point in points if point["good"] and point["purpose"] == "pre_deploy"]
     if not good:
         raise TargetMissing(
             f"There is no restore point of a healthy {environment} to go back to.",
             hint="A restore point is taken before every deployment by restore_point.yml. Without one, name a release: "
             "code-rollback.yml -e release=<tag>.",
-            next="ansible-playbook status.yml",
+            next=STATUS,
         )
-    return max(good, key=lambda point: str(point["created"]))
+    newest = max(good, key=_taken)
+    if _taken(newest) > now + SKEW:
+        raise TargetRefused(
+            f"Which restore point is the latest cannot be told: {newest['id']} was taken at {newest['created']}, "
+            f"{canonical.duration(_taken(newest) - now)} ahead of the anchor's clock.",
+            hint="That clock was wrong then, or the anchor's is wrong now. Name the restore point that you mean: "
+            f"-e restore_point={newest['id']}",
+            next="date --utc",
+            code="point-from-future",
+        )
+    return newest
 
 
 def retired(points: list[Manifest], keep: int, used: set[str]) -> list[str]:
     """The ids that may go: beyond the ``keep`` newest, neither used by a run nor the newest healthy one."""
-    newest = sorted(points, key=lambda each: str(each["created"]), reverse=True)
+    newest = sorted(points, key=_taken, reverse=True)
     healthy = [each["id"] for each in newest if each["good"] and each["purpose"] == "pre_deploy"][:1]
     return [each["id"] for each in newest[keep:] if each["id"] not in {*used, *healthy}]

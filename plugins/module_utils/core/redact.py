@@ -18,6 +18,7 @@ _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 _LINE_MARK = re.compile("[\u2028\u2029]")
+_UNSEEN = re.compile(f"{_CONTROL.pattern}|{_LINE_MARK.pattern}")
 
 _NAME = (
     r"(?:password|passwd|passphrase|pwd|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key"
@@ -47,6 +48,11 @@ def clean(text: str) -> str:
     """``text`` without control, escape, bidirectional and invisible characters; tab and newline stay."""
     text = text.replace("\r\n", "\n")
     return _LINE_MARK.sub(" ", _CONTROL.sub("", _ESCAPE.sub("", text)))
+
+
+def escaped(text: str) -> str:
+    """JSON ``text`` with what ``clean`` takes off written as escapes: the same values, harmless to look at."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def line(text: str, longest: int = 500) -> str:

@@ -21,7 +21,7 @@ def plan(run: Mapping[str, Any], of: Plan, point: Mapping[str, Any], now: float)
     """What a run is about to do, on one screen of at most 24 lines."""
     noticed = [step for step in of.steps if step.notice]
     lines = [
-        f"{run['strategy']} rollback of {run['environment']}    plan {of.hash[:12]}",
+        _wrap(f"{run['strategy']} rollback of {run['environment']}", "  ") + f"    plan {of.hash[:12]}",
         _field("back to", _point(point, now)),
         _field("reason", str(run["reason"]) or "none given"),
         _field("steps", " > ".join(_names(of.steps))),
@@ -127,7 +127,7 @@ def status(look: Mapping[str, Any], of: Plan | None) -> str:
     opened, closed = journal.last(records, "opened"), journal.last(records, "closed")
     done = journal.done_steps(records)
     lines = [
-        f"run {look['run']}: {opened.get('strategy', '')} on {opened.get('environment', '')}",
+        _wrap(f"run {look['run']}: {opened.get('strategy', '')} on {opened.get('environment', '')}", "  "),
         _field("by", f"{opened.get('operator', '')} from {opened.get('host', '')}, {opened.get('at', '')[:19]}Z"),
         _field("steps", f"{len(done)} of {len(of.steps)} done"),
         _field("outcome", str(closed.get("outcome", "not closed"))),

@@ -90,7 +90,7 @@ def read_note(bucket: Bucket, key: str) -> dict[str, Any]:
 def read_whole(server: Server, blocks: Iterable[bytes]) -> None:
     """Read an archive to its end as a restore would, into nothing; raises when it is damaged."""
     argv = [server.program("pg_restore"), "--format=custom", "--file=/dev/null"]
-    pipes.feed(argv, server.environment(""), blocks)
+    pipes.feed(argv, server.environment(""), blocks, server.seconds)
 
 
 def tool_version(server: Server, name: str) -> int:
@@ -120,8 +120,8 @@ def _dump(server: Server, bucket: Bucket, order: Order) -> dict[str, Any]:
         started = time.time()
         facts = _facts(connection)
         argv = [server.program("pg_dump"), "--format=custom", f"--compress={compression}", f"--snapshot={snapshot}"]
-        argv += ["--no-password", f"--lock-wait-timeout={LOCK_WAIT}"]
-        dump = pipes.output(argv, server.environment(order.database, name))
+        argv += ["--no-password", f"--lock-wait-timeout={LOCK_WAIT}", server.target(order.database)]
+        dump = pipes.output(argv, server.environment(order.database, name), server.seconds)
         with ThreadPoolExecutor(1) as beside, closing(dump) as blocks:
             counting = beside.submit(contents.rows, connection)
             try:
@@ -150,14 +150,18 @@ def _dump(server: Server, bucket: Bucket, order: Order) -> dict[str, Any]:
 
 def _facts(connection: Any) -> dict[str, Any]:
     """What tells whether this archive fits a server: read in the dump's own snapshot."""
-    query = "SELECT system_identifier::text, current_setting('server_version_num')::int FROM pg_control_system()"
-    identifier, version = connection.execute(query).fetchone()
+    query = """
+        SELECT system_identifier::text, current_setting('server_version_num')::int, current_setting('server_encoding')
+        FROM pg_control_system()"""
+    identifier, version, encoding = connection.execute(query).fetchone()
     return {
         "system_identifier": identifier,
         "server_version": version,
+        "encoding": encoding,
         "schema_fingerprint": contents.fingerprint(connection),
         "extensions": contents.extensions(connection),
         "grants": contents.grants(connection),
+        "reserved": contents.reserved(connection),
     }
 
 

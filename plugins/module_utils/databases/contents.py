@@ -26,10 +26,16 @@ SCHEMA = """
 WITH own AS (
   SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n
   WHERE n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+), indexes AS (
+  -- What CREATE INDEX CONCURRENTLY has left half made is not in a dump.
+  SELECT i.* FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
+  WHERE (i.indisvalid OR t.relkind = 'p') AND i.indisready
 ), lines AS (
-  SELECT 'pg_catalog.pg_class'::regclass AS classid, c.oid,
+  -- An index is an extension's when its table is.
+  SELECT 'pg_catalog.pg_class'::regclass AS classid, coalesce(i.indrelid, c.oid) AS oid,
          concat_ws(' ', 'relation', c.relkind, quote_ident(nspname), quote_ident(relname), relpersistence) AS line
-  FROM pg_catalog.pg_class c JOIN own ON own.oid = c.relnamespace WHERE c.relkind NOT IN ('t', 'c')
+  FROM pg_catalog.pg_class c JOIN own ON own.oid = c.relnamespace LEFT JOIN indexes i ON i.indexrelid = c.oid
+  WHERE c.relkind NOT IN ('t', 'c') AND (i.indexrelid IS NOT NULL OR c.relkind NOT IN ('i', 'I'))
   UNION ALL
   SELECT 'pg_catalog.pg_class'::regclass, c.oid,
          concat_ws(' ', 'column', quote_ident(nspname), quote_ident(relname), quote_ident(attname),
@@ -37,10 +43,10 @@ WITH own AS (
   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN own ON own.oid = c.relnamespace
   WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('t', 'i', 'I')
   UNION ALL
-  SELECT 'pg_catalog.pg_class'::regclass, i.indexrelid,
+  SELECT 'pg_catalog.pg_class'::regclass, i.indrelid,
          concat_ws(' ', 'index', quote_ident(nspname), quote_ident(c.relname), i.indrelid::regclass, indisunique,
                    indisvalid, indnkeyatts)
-  FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN own ON own.oid = c.relnamespace
+  FROM indexes i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN own ON own.oid = c.relnamespace
   UNION ALL
   SELECT 'pg_catalog.pg_class'::regclass, conrelid,
          concat_ws(' ', 'constraint', quote_ident(nspname), conrelid::regclass, quote_ident(conname), contype,
@@ -85,6 +91,31 @@ SELECT ARRAY(SELECT DISTINCT pg_get_userbyid(refobjid)::text FROM pg_catalog.pg_
                   WHERE defaclrole <> (SELECT datdba FROM pg_catalog.pg_database WHERE datname = current_database()))
 """
 
+# What only a superuser may create, and whether other things may depend on it. Extensions have a list of their own.
+RESERVED = """
+SELECT kind, name, needed FROM (
+  SELECT 'EVENT TRIGGER' AS kind, evtname::text AS name, false AS needed, 'pg_event_trigger'::regclass AS classid, oid
+  FROM pg_event_trigger
+  UNION ALL
+  SELECT 'PUBLICATION', pubname, false, 'pg_publication'::regclass, oid FROM pg_publication p
+  WHERE puballtables {SCHEMAS}
+  UNION ALL
+  SELECT 'SUBSCRIPTION', subname, false, 'pg_subscription'::regclass, s.oid
+  FROM pg_subscription s JOIN pg_database d ON d.oid = subdbid WHERE datname = current_database()
+  UNION ALL
+  SELECT 'FUNCTION', p.oid::regprocedure::text, true, 'pg_proc'::regclass, p.oid
+  FROM pg_proc p JOIN pg_language l ON l.oid = prolang WHERE NOT lanpltrusted AND lanname <> 'sql'
+  UNION ALL
+  SELECT 'FOREIGN DATA WRAPPER', fdwname, true, 'pg_foreign_data_wrapper'::regclass, oid FROM pg_foreign_data_wrapper
+  UNION ALL
+  SELECT 'OPERATOR FAMILY', opfname, true, 'pg_opfamily'::regclass, oid FROM pg_opfamily
+) every
+WHERE oid >= 16384  -- what the server itself brings has smaller numbers
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = every.classid AND objid = every.oid AND deptype = 'e')
+ORDER BY 1, 2
+"""
+IN_SCHEMAS = "OR EXISTS (SELECT FROM pg_publication_namespace WHERE pnpubid = p.oid)"
+
 
 def tables(connection: Any) -> dict[str, tuple[str, str]]:
     """{quoted name: (schema, table)} of the product's tables."""
@@ -122,3 +153,14 @@ def extensions(connection: Any) -> list[str]:
     """Names of the installed extensions, but for the one that every database has."""
     query = "SELECT extname::text FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
     return [name for (name,) in connection.execute(query)]
+
+
+def reserved(connection: Any) -> dict[str, list[list[str]]]:
+    """{needed: [[kind, name] ...], other: ...}: what only a superuser may create, needed by others or not."""
+    schemas = IN_SCHEMAS if connection.info.server_version >= 150000 else ""
+    found: dict[str, list[list[str]]] = {"needed": [], "other": []}
+    with connection.transaction():
+        connection.execute("SET LOCAL search_path TO ''")
+        for kind, name, needed in connection.execute(RESERVED.replace("{SCHEMAS}", schemas)):
+            found["needed" if needed else "other"].append([kind, name])
+    return found

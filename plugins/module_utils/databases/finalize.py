@@ -8,6 +8,7 @@ does every database that has been live until its copy is proven in the object st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,10 +22,12 @@ from . import backup, beside, names, preserve
 from .guard import guard
 from .postgres import Server
 
-MARKED = """
-SELECT datname::text FROM pg_database
-WHERE datname <> %s AND shobj_description(oid, 'pg_database') LIKE '{%%"rollback"%%' ORDER BY 1
+# Those that say what they are, and those that were left between their creation and their mark.
+OURS = """
+SELECT datname::text FROM pg_database d, shobj_description(oid, 'pg_database') comment
+WHERE datname <> %s AND (comment LIKE '{%%"rollback"%%' OR comment IS NULL AND datname ~ %s) ORDER BY 1
 """
+UNMARKED = r"__(?:good|point)_(r\d{8}t\d{6}-[0-9a-z]+)$"
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def finalize(server: Server, store: Bucket | None, order: Order, dry_run: bool) 
     stays: list[dict[str, str]] = []
     with guard(server, order.run) as connection:
         place = Place(server, connection, store, dry_run)
-        for verdict in [*_databases(connection, order), *_backups(store, order)]:
+        for verdict in [*_databases(server, connection, order), *_backups(store, order)]:
             why = verdict.why or _refused(place, order, verdict)
             told = {"kind": verdict.kind, "name": verdict.name}
             if why:
@@ -76,12 +79,15 @@ def finalize(server: Server, store: Bucket | None, order: Order, dry_run: bool) 
     return {"changed": bool(gone), "deleted": gone, "stays": stays}
 
 
-def _databases(connection: Any, order: Order) -> Iterator[Verdict]:
-    """One verdict for each database that lies beside the live one and says what it is."""
+def _databases(server: Server, connection: Any, order: Order) -> Iterator[Verdict]:
+    """One verdict for each database that lies beside the live one and is ours."""
     named = {_captured(point).get("snapshot", {}).get("database") for point in order.points}
-    for (name,) in connection.execute(MARKED, [order.database]).fetchall():
-        mark = beside.look(connection, name)["mark"]
-        change = str(mark.get("rollback", ""))
+    for (name,) in connection.execute(OURS, [order.database, UNMARKED]).fetchall():
+        found = beside.look(connection, name)
+        mark = found["mark"]
+        if not mark and not beside.unfinished(server, found):
+            continue
+        change = str(mark.get("rollback", "")) or "".join(re.findall(UNMARKED, name))
         if name == names.snapshot(order.database, change):
             why = "a restore point names it" if name in named else ""
             yield _timed("snapshot", name, _after(change, order), order, why)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import files
-from ..core import canonical
+from ..core import canonical, failpoint
 from ..core.errors import RollbackError
 from ..drivers import package
 from . import beside, contents, difference, names
@@ -98,6 +98,7 @@ def _account(server: Server, order: Order, dry_run: bool) -> dict[str, Any]:
         return {"changed": False, **facts, "tables": {}}
     with _sessions(server, order, kept) as both:
         tables, reasons = _compare(both, order)
+        failpoint.inside("postgres.ledger")
     lost = {key: sum(getattr(table, key) for table in tables.values()) for key in ("missing", "changed", "in_window")}
     listed = {quoted: _told(table, order.then.get(quoted)) for quoted, table in sorted(tables.items())}
     recovery = "partial" if reasons else "possible"

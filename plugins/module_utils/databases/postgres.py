@@ -26,6 +26,7 @@ POSTGRES_OPTIONS: dict[str, dict[str, Any]] = {
         "choices": ["disable", "prefer", "require", "verify-ca", "verify-full"],
     },
     "tools": {"type": "path", "default": ""},
+    "tools_seconds": {"type": "float", "default": 3600},
 }
 
 
@@ -43,11 +44,22 @@ SESSION = {
     "row_security": "off",
     "client_connection_check_interval": "1s",
 }
+# A server that is gone is noticed within half a minute, not after the system's two hours.
+KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
+
+
+UNTRUSTED = (
+    "The server has to prove its name. Put the certificate of its authority into ~/.postgresql/root.crt of the account "
+    "that does this here, or set PGSSLROOTCERT."
+)
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where PostgreSQL listens, and the role that speaks to it. ``tools`` is the directory of pg_dump, else PATH."""
+    """Where PostgreSQL listens, and the role that speaks to it.
+
+    ``tools`` is the directory of pg_dump, else PATH, and ``seconds`` what one run of a client program may take.
+    """
 
     host: str
     port: int
@@ -55,11 +67,13 @@ class Server:
     password: str
     sslmode: str
     tools: str = ""
+    seconds: float = 3600
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Server:
         """The server that a module's POSTGRES_OPTIONS name."""
-        return cls(*(params[name] for name in ("host", "port", "user", "password", "sslmode", "tools")))
+        names = ("host", "port", "user", "password", "sslmode", "tools", "tools_seconds")
+        return cls(*(params[name] for name in names))
 
     @contextmanager
     def connect(self, database: str, application: str = "rollback", **options: Any) -> Iterator[Any]:
@@ -75,11 +89,8 @@ class Server:
                 dbname=database,
                 application_name=application,
                 connect_timeout=5,
-                # A server that is gone is noticed within half a minute, not after the system's two hours.
-                keepalives_idle=10,
-                keepalives_interval=5,
-                keepalives_count=4,
                 autocommit=True,
+                **KEEPALIVES,
                 **options,
             ) as connection:
                 for name, value in SESSION.items():
@@ -91,7 +102,7 @@ class Server:
             raise DatabaseFailed(
                 f"PostgreSQL at {self.host}:{self.port}, database {database!r}, role {self.user}: "
                 + " ".join(str(error).split()),
-                hint="Is the server up, and may this role do that?",
+                hint=UNTRUSTED if "certificate" in str(error) else "Is the server up, and may this role do that?",
                 next=f"psql -h {self.host} -p {self.port} -U {self.user} -l",
             ) from error
 
@@ -99,8 +110,13 @@ class Server:
         """The path of one of PostgreSQL's own programs."""
         return program(name, "postgresql-client", self.tools)
 
+    def target(self, database: str) -> str:
+        """The option that names a database to a client program: quoted, so that no name is read as a connection."""
+        make = package("psycopg.conninfo", "python3-psycopg").make_conninfo
+        return f"--dbname={make(dbname=database, **KEEPALIVES)}"
+
     def environment(self, database: str, application: str = "rollback") -> dict[str, str]:
-        """What a client program is started with: no password and no database name on a command line."""
+        """What a client program is started with: no password on a command line."""
         return {
             **os.environ,
             "PGHOST": self.host,

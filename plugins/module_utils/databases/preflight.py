@@ -10,27 +10,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import looks
+from .. import looks, tls
 from ..core import canonical, checks
 from ..core.errors import DatabaseFailed, DriverMissing
-from ..drivers import package
 from ..storage.objects import store_of
 from . import backup as backups
-from . import contents, restore, sessions, settings, source
+from . import loss as losses
+from . import restore, sessions, settings, source
 from .postgres import MAINTENANCE, Server
-
-COUNTING = 10  # seconds for exact counts of the live rows; what is left over is estimated
 
 RIGHTS = """
 SELECT r.rolsuper, r.rolcreatedb, pg_has_role(r.oid, d.datdba, 'USAGE'),
        pg_has_role(r.oid, 'pg_signal_backend', 'USAGE'),
-       quote_ident(r.rolname), quote_ident(pg_get_userbyid(d.datdba))
-FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = %s"""
+       quote_ident(r.rolname), quote_ident(o.rolname), o.rolsuper
+FROM pg_roles r, pg_database d JOIN pg_roles o ON o.oid = d.datdba
+WHERE r.rolname = current_user AND d.datname = %s"""
 
 LONG = """
 SELECT pid, usename::text, extract(epoch FROM now() - xact_start)::int FROM pg_stat_activity
 WHERE datname = %s AND pid <> pg_backend_pid() AND now() - xact_start > make_interval(secs => %s)
 ORDER BY 3 DESC LIMIT 5"""
+
+SIZE = """
+SELECT pg_database_size(oid), (SELECT setting FROM pg_settings WHERE name = 'data_directory'),
+       pg_tablespace_location(dattablespace)
+FROM pg_database WHERE datname = %s"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def look(
 ) -> dict[str, Any]:
     """{rows, loss}: what ``steps`` need. Only a run that switches to the restored database is asked for a backup."""
     view = View(server, s3, order, terms)
-    wanted = [view.server_answers, view.rights]
+    wanted = [view.server_answers, view.lines, view.rights]
     if {"postgres.swap", "postgres.swap_back"} & set(steps):
         wanted += [view.hindrances, view.transactions]
     restores = "postgres.swap" in steps
@@ -60,7 +64,7 @@ def look(
     loss: dict[str, Any] = {}
     if restores and rows[0]["level"] == "ok":  # a server that does not answer has said so in its row
         try:
-            loss = view.loss()
+            loss = losses.account(server, order)
         except DatabaseFailed as error:
             rows.append(checks.warn("data lost", f"it cannot be counted: {error.message}", error.hint).row())
     return {"rows": _once(rows), "loss": loss}
@@ -87,13 +91,18 @@ class View:
         else:
             yield checks.ok("server", f"PostgreSQL {version} at {self.server.host}:{self.server.port}")
 
+    def lines(self) -> Iterator[checks.Check]:
+        """Who is at the other end of them."""
+        yield from tls.postgres(self.server.host, self.server.sslmode)
+        yield from tls.web("object store", str(self.s3.get("endpoint_url") or ""))
+
     def rights(self) -> Iterator[checks.Check]:
         """Enough to restore beside and to switch, and no more."""
         with self.server.connect(MAINTENANCE) as connection:
             found = connection.execute(RIGHTS, [self.order.place.database]).fetchone()
         if not found:
             return  # the database is missing: its own row says so
-        superuser, createdb, member, signal, role, owner = found
+        superuser, createdb, member, signal, role, owner, owned_by_superuser = found
         missing = {
             f"ALTER ROLE {role} CREATEDB": createdb or superuser,
             f"GRANT {owner} TO {role}": member,
@@ -102,6 +111,9 @@ class View:
         lacks = [statement for statement, there in missing.items() if not there]
         if lacks:
             yield checks.fail("role", f"{role} may not do all that is needed", "; ".join(lacks), "role-lacks-rights")
+        elif owned_by_superuser:
+            fix = f"Give the database and what is in it to a role without SUPERUSER: it belongs to {owner}."
+            yield checks.warn("role", f"{owner} is a superuser: code inside a dump would run as one", fix)
         elif superuser:
             fix = (
                 f"ALTER ROLE {role} NOSUPERUSER CREATEDB; GRANT {owner}, pg_signal_backend, pg_read_all_data TO {role}"
@@ -161,11 +173,8 @@ class View:
         with self.server.connect(MAINTENANCE) as connection:
             if restore.look(connection, self.order) or restore.has_snapshot(connection, self.order):
                 return
-            size, directory = connection.execute(
-                "SELECT pg_database_size(%s), (SELECT setting FROM pg_settings WHERE name = 'data_directory')",
-                [self.order.place.database],
-            ).fetchone()
-        directory = self.terms.data_directory or directory or ""
+            size, data, tablespace = connection.execute(SIZE, [self.order.place.database]).fetchone() or (0, "", "")
+        directory = tablespace or self.terms.data_directory or data or ""
         needed = f"the restored database needs about {size / 1e6:.0f} MB"
         try:
             there = os.statvfs(directory)
@@ -202,7 +211,7 @@ class View:
 
     def age(self) -> Iterator[checks.Check]:
         """How old the target is."""
-        if taken := self._taken():
+        if taken := losses.taken(self.order):
             hours = (time.time() - taken) / 3600
             text = f"taken {canonical.duration(hours * 3600)} h:min:s ago"
             if hours > self.terms.max_age:
@@ -210,37 +219,6 @@ class View:
                 yield checks.warn("age of the target", text, fix)
             else:
                 yield checks.ok("age of the target", text)
-
-    def loss(self) -> dict[str, Any]:
-        """{minutes, tables: {name: {then, now}}}: what is given up; {} when the target is live already."""
-        with self.server.connect(MAINTENANCE) as connection:
-            if restore.look(connection, self.order) == "swapped" or not self._taken():
-                return {}
-        then = self.order.snapshot.get("tables") or self.order.backup["tables"]
-        with self.server.connect(self.order.place.database) as connection:
-            now = _rows(connection, time.monotonic() + COUNTING)
-        tables = {name: {"then": then.get(name, 0), "now": now.get(name, 0)} for name in sorted({*then, *now})}
-        return {"minutes": round((time.time() - self._taken()) / 60, 1), "tables": tables}
-
-    def _taken(self) -> float:
-        """Seconds since the epoch; 0 when there is no target."""
-        at = self.order.snapshot.get("created") or self.order.backup.get("started")
-        return canonical.epoch(at) if at else 0.0
-
-
-def _rows(connection: Any, end: float) -> dict[str, int]:
-    """{name: rows}, exact for as long as there is time, else as the server estimates them."""
-    errors = package("psycopg.errors", "python3-psycopg")
-    found = {}
-    for name, table in contents.tables(connection).items():
-        left = max(1, int((end - time.monotonic()) * 1000))
-        connection.execute("SELECT set_config('statement_timeout', %s, false)", [str(left)])
-        try:
-            found[name] = contents.count(connection, table)
-        except errors.QueryCanceled:
-            estimate = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = %s::regclass"
-            found[name] = int(connection.execute(estimate, [name]).fetchone()[0])
-    return found
 
 
 def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..core import failpoint
 from ..core.errors import RollbackError
 from ..storage.objects import Bucket
 from . import backup, beside
@@ -20,13 +21,14 @@ def order(environment: str, found: Mapping[str, Any]) -> backup.Order:
 
 def preserve(server: Server, store: Bucket | None, environment: str, kept: str, dry_run: bool) -> dict[str, Any]:
     """Copy the kept database. What goes wrong is said and stops no run: it stays until its copy is proven."""
-    with server.connect(MAINTENANCE) as connection:
-        found = beside.look(connection, kept)
-    if not found or "kept" not in found["mark"]:
-        return {"changed": False, "backup": {}, "reason": f"there is no kept database {kept!r}"}
-    if store is None:
-        return {"changed": False, "backup": {}, "reason": "there is no object store"}
+    failpoint.inside("postgres.preserve")
     try:
+        with server.connect(MAINTENANCE) as connection:
+            found = beside.look(connection, kept)
+        if not found or "kept" not in found["mark"]:
+            return {"changed": False, "backup": {}, "reason": f"there is no kept database {kept!r}"}
+        if store is None:
+            return {"changed": False, "backup": {}, "reason": "there is no object store"}
         return backup.take(server, store, order(environment, found), dry_run)
     except RollbackError as error:
         return {"changed": False, "backup": {}, "reason": error.message}

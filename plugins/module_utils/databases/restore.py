@@ -8,16 +8,17 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from ..core.errors import NotEffective, RollbackError
+from ..core import failpoint
+from ..core.errors import DatabaseFailed, NotEffective, RollbackError
 from ..drivers import package
 from ..files import private_directory
 from ..storage.objects import Bucket, Written
-from . import beside, contents, names, pipes, source
+from . import beside, contents, names, pipes, sequences, source
 from .guard import application, guard
 from .postgres import MAINTENANCE, Server
 
@@ -28,6 +29,7 @@ class Order:
 
     ``jobs`` above 1 need the archive as a file: it is kept in ``spool`` for as long as the restore runs.
     ``template`` is what the new database is made from: extensions that only a superuser may create can wait in it.
+    ``gap`` above 0 lets sequences go on that many steps beyond what the live database has given out.
     """
 
     place: source.Place
@@ -37,6 +39,7 @@ class Order:
     jobs: int = 1
     spool: str = ""
     template: str = "template0"
+    gap: int = 0
 
     @classmethod
     def of(cls, place: source.Place, change: str, captured: Mapping[str, Any], **more: Any) -> Order:
@@ -69,10 +72,13 @@ def prepare(server: Server, bucket: Bucket | None, order: Order, dry_run: bool) 
         try:
             _restore(server, connection, cast(Bucket, bucket), order)  # source.refuse has seen to that
             return _finished(server, connection, order, order.backup, "backup")
-        except (RollbackError, package("psycopg", "python3-psycopg").Error):
+        except (RollbackError, package("psycopg", "python3-psycopg").Error) as error:
+            full = _disk_full(connection, order, str(error))
             # A half-filled database is of no use, and the disk may be full because of it.
             with contextlib.suppress(RollbackError, package("psycopg", "python3-psycopg").Error):
                 beside.drop_unfinished(server, connection, order.side)
+            if full:
+                raise full from error
             raise
 
 
@@ -105,6 +111,25 @@ def stranger(server: Server, connection: Any, order: Order) -> str:
     return str(kept["datname"]) if side and kept else ""
 
 
+def _disk_full(connection: Any, order: Order, said: str) -> DatabaseFailed | None:
+    """The error of a full disk, with its bytes: they are asked for before what fills it is dropped."""
+    if "No space left on device" not in said:
+        return None
+    query = "SELECT datname::text, pg_database_size(oid) FROM pg_database WHERE datname = ANY(%s)"
+    try:
+        sizes = dict(connection.execute(query, [[order.side, order.place.database]]).fetchall())
+    except package("psycopg", "python3-psycopg").Error:
+        return None  # a server whose log has no room left is down: the first error says it
+    grown, live = sizes.get(order.side, 0), sizes.get(order.place.database, 0)
+    return DatabaseFailed(
+        f"The disk of the database server is full: {order.side!r} had grown to {grown} bytes, "
+        f"and {order.place.database!r} has {live}.",
+        hint="What was restored is dropped, and the live database was not touched. Make room for another of its size.",
+        next="df -h",
+        code="disk-full",
+    )
+
+
 def _take_snapshot(connection: Any, order: Order) -> bool:
     """Give the restore point's copy the name of the database beside. Rename and mark are one transaction."""
     if not has_snapshot(connection, order):
@@ -122,22 +147,21 @@ def _restore(server: Server, connection: Any, bucket: Bucket, order: Order) -> N
     """Fill a new database from the object store, as the owner of the live one and never as a superuser."""
     like = beside.live(connection, order.place.database)
     beside.create(connection, order.side, like, {"rollback": order.change}, order.template)
-    conninfo = package("psycopg.conninfo", "python3-psycopg").make_conninfo(dbname=order.side)
     argv = [server.program("pg_restore"), "--format=custom", "--exit-on-error", "--no-password", "--no-owner"]
-    argv += ["--no-subscriptions", f"--role={like['owner']}", f"--dbname={conninfo}"]
+    argv += ["--no-subscriptions", f"--role={like['owner']}", server.target(order.side)]
     argv += [] if source.repeats_grants(server, order.backup) else ["--no-privileges"]
     environment = server.environment(order.side, application(order.change))
     written = Written(order.backup["key"], order.backup["size"], order.backup["sha256"])
     with contextlib.closing(bucket.proven(written)) as blocks, tempfile.NamedTemporaryFile("w") as chosen:
-        if left_out := source.beyond(connection, order.backup):
+        if left_out := source.left_out(connection, order.backup):
             chosen.write(_without(server, bucket, order, left_out))
             chosen.flush()
             argv.append(f"--use-list={chosen.name}")
         if order.jobs > 1:
             with _spooled(blocks, order) as path:
-                pipes.run([*argv, f"--jobs={order.jobs}", str(path)], environment)
+                pipes.run([*argv, f"--jobs={order.jobs}", str(path)], environment, server.seconds)
         else:
-            pipes.feed(argv, environment, blocks)
+            pipes.feed(argv, environment, blocks, server.seconds)
     with server.connect(order.side, application(order.change)) as inside:
         sql = package("psycopg.sql", "python3-psycopg")
         inside.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(like["owner"])))
@@ -145,13 +169,15 @@ def _restore(server: Server, connection: Any, bucket: Bucket, order: Order) -> N
         inside.execute("VACUUM (ANALYZE)")
 
 
-def _without(server: Server, bucket: Bucket, order: Order, extensions: list[str]) -> str:
-    """The archive's table of contents without some extensions; it stands at the archive's head."""
+def _without(server: Server, bucket: Bucket, order: Order, left_out: Iterable[Sequence[str]]) -> str:
+    """The archive's table of contents without some objects, (kind, name) each; it stands at the archive's head."""
     argv = [server.program("pg_restore"), "--format=custom", "--list"]
     listed = pipes.ask(argv, server.environment(""), bucket.read(order.backup["key"]))
-    names_of = "|".join(re.escape(name) for name in extensions)
-    entry = re.compile(rf"\d+; \d+ \d+ (?:EXTENSION -|COMMENT - EXTENSION) (?:{names_of}) ?$")
-    return "".join(line for line in listed.splitlines(keepends=True) if not entry.match(line))
+    # A line is: number; two more numbers, kind, schema or a dash, name, owner. Names of comments are quoted.
+    names_of = [(kind, re.escape(re.sub(r"[\r\n]", " ", name))) for kind, name in left_out]
+    said = "|".join(rf'{kind}(?: TABLE| TABLES IN SCHEMA)? (?:\S+ )?"?{name}"?' for kind, name in names_of)
+    entry = re.compile(rf"\d+; \d+ \d+ (?:COMMENT - )?(?:{said})(?: |$)")
+    return "\n".join(line for line in listed.split("\n") if not entry.match(line))
 
 
 @contextlib.contextmanager
@@ -171,7 +197,9 @@ def _finished(
     server: Server, connection: Any, order: Order, expected: Mapping[str, Any], origin: str
 ) -> dict[str, Any]:
     """Compare the database with what the restore point says, then let it count."""
-    with server.connect(order.side, application(order.change)) as inside:
+    failpoint.inside("postgres.prepare")
+    name = application(order.change)
+    with server.connect(order.side, name) as inside:
         rows, schema = contents.rows(inside), contents.fingerprint(inside)
     wanted = expected["tables"]
     differ = [
@@ -186,7 +214,12 @@ def _finished(
             f"What was restored from the {origin} is not what the restore point says: {'; '.join(differ[:10])}.",
             hint="The live database was not touched. Choose another restore point.",
             next="ansible-playbook status.yml",
-            code="restore-differs",
+            code="restore-differs" if rows != wanted else "schema-differs",
         )
+    moved: dict[str, Any] = {}
+    if order.gap > 0:
+        with server.connect(order.side, name) as inside, server.connect(order.place.database, name) as live:
+            moved = {"sequences": sequences.advance(inside, live, order.gap)}
     beside.mark(connection, order.side, {"rollback": order.change, "complete": True, "source": origin})
-    return {"changed": True, "database": order.side, "source": origin, "tables": rows, "schema_fingerprint": schema}
+    facts = {"database": order.side, "source": origin, "tables": rows, "schema_fingerprint": schema}
+    return {"changed": True, **facts, **moved}

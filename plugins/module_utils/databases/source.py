@@ -11,6 +11,7 @@ from typing import Any
 from ..core import checks
 from ..core.errors import BackupUnusable
 from ..storage.objects import Bucket
+from . import archive
 from . import backup as backups
 from .postgres import MAINTENANCE, Server
 
@@ -36,9 +37,14 @@ def look(server: Server, bucket: Bucket | None, backup: Mapping[str, Any], place
         yield _fit_to_restore(backup)
         yield _from_here(connection, backup, place)
         yield _readable(server, connection, backup)
+        yield from _encoding(connection, backup, place)
         yield _extensions(connection, backup)
+        yield from _reserved(connection, backup)
         yield _grants(connection, backup)
-    yield _stored(bucket, backup)
+    stored = _stored(bucket, backup)
+    yield stored
+    if stored.level == "ok":
+        yield archive.look(next(iter(bucket.read(backup["key"])), b""), backup)
 
 
 def refuse(rows: Iterable[checks.Check]) -> None:
@@ -88,13 +94,47 @@ def _readable(server: Server, connection: Any, backup: Mapping[str, Any]) -> che
     return checks.ok("backup's version", f"PostgreSQL {wrote}, pg_dump {dumped}")
 
 
-def beyond(connection: Any, backup: Mapping[str, Any]) -> list[str]:
-    """Extensions of the backup that only a superuser may create; a restore leaves them out."""
+def _encoding(connection: Any, backup: Mapping[str, Any], place: Place) -> Iterator[checks.Check]:
+    """Text of another encoding may not fit, which would show in the middle of the restore."""
+    query = "SELECT pg_encoding_to_char(encoding)::text FROM pg_database WHERE datname = %s"
+    (here,) = connection.execute(query, [place.database]).fetchone() or ("",)
+    wrote = backup.get("encoding", here)
+    if here and wrote != here:
+        fix = f"Make the database {place.database!r} anew with ENCODING '{wrote}', or choose another restore point."
+        yield checks.fail("backup's encoding", f"{wrote}; the database here has {here}", fix, "backup-encoding")
+
+
+def _reserved(connection: Any, backup: Mapping[str, Any]) -> Iterator[checks.Check]:
+    """The owner may not create everything."""
+    needed = backup.get("reserved", {}).get("needed", [])
+    if needed and not _owned_by_superuser(connection, backup):
+        fix = "Take restore points with postgres_snapshot: true: a copy inside the cluster needs no restore."
+        found = f"only a superuser may create {_listed(needed)}: the restore would fail there"
+        yield checks.fail("backup's objects", found, fix, "backup-reserved")
+    if other := [each for each in left_out(connection, backup) if each[0] != "EXTENSION"]:
+        found = f"only a superuser may create {_listed(other)}: left out"
+        yield checks.warn("backup's objects", found, "Create them again after the rollback.")
+
+
+def _listed(objects: Iterable[Iterable[str]]) -> str:
+    return ", ".join(f"{kind.lower()} {name}" for kind, name in objects)
+
+
+def left_out(connection: Any, backup: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(kind, name) of what a restore leaves out, because only a superuser may create it and nothing else needs it."""
+    if _owned_by_superuser(connection, backup):
+        return []
     query = """
         SELECT name::text FROM pg_available_extension_versions JOIN pg_available_extensions USING (name)
-        WHERE version = default_version AND superuser AND NOT trusted AND name = ANY(%s)
-          AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) ORDER BY 1"""
-    return [name for (name,) in connection.execute(query, [list(backup.get("extensions", []))])]
+        WHERE version = default_version AND superuser AND NOT trusted AND name = ANY(%s) ORDER BY 1"""
+    extensions = connection.execute(query, [list(backup.get("extensions", []))])
+    return [("EXTENSION", name) for (name,) in extensions] + [*map(tuple, backup.get("reserved", {}).get("other", []))]
+
+
+def _owned_by_superuser(connection: Any, backup: Mapping[str, Any]) -> bool:
+    """A restore runs as the owner of the live database, whoever starts it."""
+    query = "SELECT rolsuper FROM pg_roles r JOIN pg_database d ON r.oid = datdba WHERE datname = %s"
+    return bool((connection.execute(query, [backup["database"]]).fetchone() or [False])[0])
 
 
 def _extensions(connection: Any, backup: Mapping[str, Any]) -> checks.Check:
@@ -104,8 +144,8 @@ def _extensions(connection: Any, backup: Mapping[str, Any]) -> checks.Check:
     if missing:
         fix = "Install them on the database host (apt-get install postgresql-contrib holds most)."
         return checks.fail("backup's extensions", f"not on this server: {', '.join(missing)}", fix, "extension-missing")
-    if left_out := beyond(connection, backup):
-        found = f"only a superuser may create {', '.join(left_out)}: left out unless the template database has them"
+    if waiting := [name for kind, name in left_out(connection, backup) if kind == "EXTENSION"]:
+        found = f"only a superuser may create {', '.join(waiting)}: left out unless the template database has them"
         fix = "When tables need them, set postgres_template to a database that has nothing but these extensions."
         return checks.warn("backup's extensions", found, fix)
     return checks.ok("backup's extensions", ", ".join(wanted) or "none needed")

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ..core import canonical
+from ..core import canonical, failpoint
 from ..core.errors import BackupUnusable, DatabaseFailed, NotEffective, PlanRefused, TargetMissing, TargetRefused
 from ..drivers import package
 from . import beside, names, sessions, settings
@@ -167,6 +167,7 @@ def _exchange(connection: Any, server: Server, way: Exchange, seen: Rows) -> dic
                 with sessions.ending(server, both, application(way.terms.change)) as ended:
                     start = time.monotonic()
                     beside.rename(connection, way.live, way.outgoing)
+                    failpoint.inside("postgres.swap", "postgres.swap_back")
                     beside.rename(connection, way.incoming, way.live)
                 _note(connection, way, seen)
             return {"gap_ms": round((time.monotonic() - start) * 1000, 1), "sessions_ended": len(ended)}

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any
 
+from .. import tls
 from ..core.checks import Check, fail, ok, warn
 from ..core.errors import BadInput, RollbackError
 from ..core.redact import line
@@ -41,7 +42,21 @@ class SystemClock:
 def build(specs: Sequence[Mapping[str, Any]]) -> dict[str, Probe]:
     """The probes by name. BadInput for two of one name; what a kind refuses is raised as it is."""
     _names(specs)
-    return {spec["name"]: KINDS[spec["kind"]](spec) for spec in specs}
+    found = {spec["name"]: KINDS[spec["kind"]](spec) for spec in specs}
+    return {spec["name"]: _once(found[spec["name"]]) if spec.get("once") else found[spec["name"]] for spec in specs}
+
+
+def _once(probe: Probe) -> Probe:
+    """A probe that is not asked again after its first good reading, which stands for all later ones."""
+    kept: list[Reading] = []
+
+    def look() -> Reading:
+        reading = kept[0] if kept else probe()
+        if reading.ok:
+            kept[:] = [reading]
+        return reading
+
+    return look
 
 
 def _names(specs: Sequence[Mapping[str, Any]]) -> None:
@@ -59,22 +74,27 @@ def definitions(specs: Sequence[Mapping[str, Any]], rule: Rule, name: str) -> li
         _names(specs)
     except BadInput as error:
         rows.append(fail(title, error.message, error.hint, error.code))
-    return rows + [_definition(spec, f"{title}, probe {spec['name']}") for spec in specs]
+    return rows + [row for spec in specs for row in _definition(spec, f"{title}, probe {spec['name']}")]
 
 
-def _definition(spec: Mapping[str, Any], name: str) -> Check:
+def _definition(spec: Mapping[str, Any], name: str) -> list[Check]:
     try:
         KINDS[spec["kind"]](spec)
     except RollbackError as error:
-        return fail(name, error.message, error.next or error.hint, error.code)
+        return [fail(name, error.message, error.next or error.hint, error.code)]
     if spec["kind"] == "log_count" and not os.access(spec["path"], os.R_OK):
-        return warn(
-            name,
-            f"the log {spec['path']} cannot be read yet; without it the gate stays inconclusive",
-            f"ls -l {spec['path']}",
-            "gate-log-unreadable",
-        )
-    return ok(name, f"{spec['kind']} probe, usable")
+        found = f"the log {spec['path']} cannot be read yet; without it the gate stays inconclusive"
+        return [warn(name, found, f"ls -l {spec['path']}", "gate-log-unreadable")]
+    return [ok(name, f"{spec['kind']} probe, usable"), *_unproven(spec, name)]
+
+
+def _unproven(spec: Mapping[str, Any], name: str) -> list[Check]:
+    """A gate that anybody could answer. Plain http inside a network is usual, and not worth a word."""
+    if spec["kind"] == "http":
+        return tls.web(name, spec["url"], False) if spec.get("verify") is False else []
+    if spec["kind"] == "redis":
+        return tls.redis(spec["url"])
+    return tls.postgres(spec["host"], spec.get("sslmode") or "verify-full") if spec["kind"] == "sql" else []
 
 
 def measure(specs: Sequence[Mapping[str, Any]], rule: Rule, place: str) -> dict[str, Any]:

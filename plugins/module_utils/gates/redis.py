@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .. import drivers
+from .. import drivers, tls
 from ..core.errors import BadInput
 from ..core.redact import line, redact
 from .predicates import holds
@@ -29,14 +29,18 @@ def probe(spec: Mapping[str, Any]) -> Probe:
     driver = drivers.package("redis", "python3-redis")
     try:
         driver.Redis.from_url(spec["url"])  # opens no connection yet
-    except ValueError as error:
-        raise BadInput("The URL of a redis probe cannot be read.", hint="redis://[:password@]host:port/db") from error
+    except ValueError:
+        raise BadInput("The URL of a redis probe cannot be read.", hint="redis://[:password@]host:port/db") from None
 
     def look() -> Reading:
         timeout = spec.get("timeout") or 5.0
         # The pool is ours alone: closing it leaves no connection behind.
         client: redis.Redis = driver.Redis.from_url(
-            spec["url"], socket_timeout=timeout, socket_connect_timeout=timeout, retry_on_timeout=False
+            spec["url"],
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry_on_timeout=False,
+            **tls.redis_options(spec["url"]),
         )
         try:
             return _look(client, spec)

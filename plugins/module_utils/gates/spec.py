@@ -14,7 +14,7 @@ NEEDS = {
     "redis": ["url"],
     "log_count": ["path", "pattern"],
 }
-TEXT = ("url", "host", "version", "query", "database", "user", "pattern", "list")
+TEXT = ("host", "version", "query", "database", "user", "pattern", "list")
 PROBE: dict[str, Any] = {
     **{name: {"type": "str"} for name in TEXT},
     **{name: {"type": "path"} for name in ("ca_file", "cwd", "env_file", "path")},
@@ -28,6 +28,7 @@ PROBE: dict[str, Any] = {
     "method": {"type": "str", "default": "GET", "choices": ["GET", "HEAD", "POST"]},
     "version_path": {"type": "str", "default": "version"},
     "verify": {"type": "bool", "default": True},
+    "once": {"type": "bool", "default": False},
     "argv": {"type": "list", "elements": "str"},
     "sslmode": {
         "type": "str",
@@ -35,6 +36,8 @@ PROBE: dict[str, Any] = {
         "choices": ["disable", "prefer", "require", "verify-ca", "verify-full"],
     },
     "expected": {"type": "raw"},
+    # A redis URL holds a password, and an address may hold a token.
+    "url": {"type": "str", "no_log": True},
     "secret_headers": {"type": "dict", "no_log": True},
     "password": {"type": "str", "no_log": True},
 }

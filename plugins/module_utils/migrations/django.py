@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core import canonical, checks
+from ..core import canonical, checks, failpoint
 from ..core.errors import CommandFailed, NotEffective, RollbackError, TargetMissing, TargetRefused
 from ..django_agent import ask
 from ..django_command import PROJECT_OPTIONS, Project
@@ -136,6 +136,7 @@ class Migrations:
             raise self.refusal(verdict)
         if not dry_run:
             kept.once("migrations", list(verdict.undo))
+            failpoint.inside("migrations.down")
             ask(self.project, agent, "move", names=list(verdict.undo), backwards=True)
             self._look_again([name for name in verdict.undo if name in self.schema().applied], "undone")
         return {"changed": True, **facts}
@@ -157,6 +158,7 @@ class Migrations:
                 ask(self.project, agent, "move", names=again, backwards=False)
                 now = self.schema().applied
                 self._look_again([name for name in again if name not in now], "applied")
+            failpoint.inside("migrations.up")
             kept.close("migrations")
         return {"changed": bool(again), "applied": again}
 

@@ -8,7 +8,7 @@ import shlex
 import time
 from typing import Any
 
-from ..core import checks
+from ..core import checks, failpoint
 from ..core.errors import DrainTimeout, NotEffective, PlanRefused, TargetRefused
 from .celery_app import POLL, CeleryApp, until
 
@@ -26,6 +26,7 @@ def pause(app: CeleryApp, change: str, dry_run: bool) -> dict[str, Any]:
     consuming = {worker: queues for worker, queues in before.items() if queues}
     if consuming and not dry_run:
         app.ask("pause", change=change, patience=app.patience)
+        failpoint.inside("queue.pause")
         if not until(lambda: not any(app.workers().values()), 5 * app.patience):
             raise NotEffective(
                 f"Workers still consume after they were told to stop: {app.workers()}.",
@@ -43,6 +44,7 @@ def resume(app: CeleryApp, change: str, dry_run: bool) -> dict[str, Any]:
     if wanted and not dry_run:
         if missing:
             app.ask("resume", change=change, patience=app.patience)
+        failpoint.inside("queue.resume")
         seen: list[dict[str, list[str]]] = []
 
         def back() -> bool:
@@ -109,6 +111,7 @@ def park(app: CeleryApp, change: str, known: list[str] | None, dry_run: bool) ->
     restored = 0
     if before["unacked"] and not dry_run:
         restored = app.ask("restore_unacked", change=change)
+    failpoint.inside("queue.park")
     plan = app.ask("judge", known=known)
     if (plan["tasks"] or before["half_parked"]) and not dry_run:
         app.ask("park", change=change, known=known)
@@ -142,6 +145,7 @@ def unpark(app: CeleryApp, change: str, dry_run: bool) -> dict[str, Any]:
     waiting = {k: n for k, n in before["parked"].items() if f"rollback:parked:{change}:" in k}
     waiting.update(before["half_parked"])
     moved = app.ask("unpark", change=change) if waiting and not dry_run else waiting
+    failpoint.inside("queue.unpark")
     return {"changed": bool(waiting), "unparked": moved}
 
 

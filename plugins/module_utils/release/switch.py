@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import files
+from ..core import failpoint
 from ..core.canonical import utc
 from ..core.errors import NotEffective, TargetMissing, TargetRefused
 from .layout import Home, Release, require
@@ -56,6 +57,7 @@ def switch(home: Home, change: Change, dry_run: bool) -> dict[str, Any]:
     if not dry_run:
         if record["replaced"]["commit"] not in ("", target.commit):
             home.mark_bad(record["replaced"]["commit"], change.name, change.reason, utc(change.at))
+        failpoint.inside("release.switch")
         if moved:
             point(home, where)
         _log(home, change, target, ROLLBACK)
@@ -79,6 +81,7 @@ def switch_back(home: Home, change: Change, dry_run: bool) -> dict[str, Any]:
     if not dry_run:
         if moved:
             point(home, record["replaced"]["link"])
+        failpoint.inside("release.switch_back")
         if record["replaced"]["commit"]:
             home.unmark_bad(record["replaced"]["commit"], change.name)
             _log(home, change, home.live(), UNDO)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import web
-from ..core import checks, redact
+from ..core import checks, failpoint, redact
 from ..core.errors import BadInput, NotEffective
 from . import processes
 from .processes import Process
@@ -42,6 +42,7 @@ class Control:
         if not dry_run:
             for unit in running:
                 self._stop(unit, timeout)
+                failpoint.inside("service.stop")
         return {"changed": bool(running), "stopped": [unit.name for unit in running]}
 
     def start(self, timeout: float, dry_run: bool) -> dict[str, Any]:
@@ -51,6 +52,7 @@ class Control:
             for unit in self.units:
                 if unit in down:
                     self._start(unit, timeout)
+                failpoint.inside("service.start")
                 self._healthy(unit, timeout)
         return {"changed": bool(down), "started": [unit.name for unit in down], **({} if dry_run else self._pids())}
 
@@ -64,6 +66,7 @@ class Control:
                     if not self._is_down(unit):
                         self._stop(unit, stop_timeout)
                     self._start(unit, timeout)
+                failpoint.inside("service.reload")
                 self._healthy(unit, timeout)
         names = [unit.name for unit in self.units]
         return {"changed": bool(names), "reloaded": names, **({} if dry_run else self._pids())}

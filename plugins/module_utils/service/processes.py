@@ -29,7 +29,16 @@ class _Seen:
 def of_leader(pid: int) -> frozenset[Process]:
     """The process ``pid``, its process group and all their descendants."""
     alive = _alive()
-    found = {one.process.pid for one in alive if pid in (one.process.pid, one.group)}
+    return _below(alive, {one.process.pid for one in alive if pid in (one.process.pid, one.group)})
+
+
+def descendants(pid: int) -> frozenset[Process]:
+    """The process ``pid`` and all that it has started."""
+    alive = _alive()
+    return _below(alive, {one.process.pid for one in alive if one.process.pid == pid})
+
+
+def _below(alive: list[_Seen], found: set[int]) -> frozenset[Process]:
     while True:
         more = {one.process.pid for one in alive if one.parent in found} - found
         if not more:

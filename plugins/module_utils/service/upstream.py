@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import files, web
-from ..core import checks
+from ..core import checks, failpoint
 from ..core.errors import BadInput, NotEffective, TargetRefused
 from .control import Control
 
@@ -84,6 +84,7 @@ class Proxy:
             old = self.text(before)
             files.write(self.file, self.text(state), 0o644)
             self._test(old)
+            failpoint.inside("traffic.to_standby", "traffic.to_live")
             # Also when the file was right already: a kill may have come before the reload.
             self.service.reload(self.timeout, self.timeout, dry_run=False)
             self.prove(commit)

@@ -70,6 +70,7 @@ def data(effects: Sequence[Effect], loss: Mapping[str, Any], taken: float | None
     rows = sum(max(0, -each.difference) for each in tables) if tables else None
     preserved = [effect.values for effect in effects if effect.step == "postgres.preserve"]
     notes = [*items(ledger.get("reasons")), *(values.get("reason") for values in preserved if values.get("reason"))]
+    notes += _sequences(effects)
     return Data(
         minutes=known if known is not None else number(loss.get("minutes")),
         start=start,
@@ -81,6 +82,14 @@ def data(effects: Sequence[Effect], loss: Mapping[str, Any], taken: float | None
         recovery=text(ledger.get("recovery"), 60),
         notes=[text(note) for note in notes],
     )
+
+
+def _sequences(effects: Sequence[Effect]) -> list[str]:
+    """What is said of sequences that were advanced; nothing when they are as they were."""
+    found = [mapping(effect.values.get("sequences")) for effect in effects if effect.step == "postgres.prepare"]
+    moved = {name: whole(mapping(each).get("now")) for name, each in (found[-1] if found else {}).items()}
+    listed = ", ".join(f"{name} at {now}" for name, now in sorted(moved.items()))
+    return [f"Sequences go on beyond every number that was given out: {listed}."] if moved else []
 
 
 def _tables(effects: Sequence[Effect], foreseen: Mapping[str, Any], listed: Mapping[str, Any]) -> list[Table]:

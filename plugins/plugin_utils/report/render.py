@@ -31,11 +31,16 @@ def log(report: story.Report) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value for Markdown: inert as HTML and inside a table."""
+    """A value for Markdown: inert as HTML and inside a table, and neither a link nor a picture that is fetched."""
     if isinstance(value, str) and not isinstance(value, Markup):
-        inert = " ".join(value.splitlines()).replace("<", "&lt;").replace("|", "\\|").replace("`", "'")
-        return Markup(inert)  # noqa: S704 - of Markdown, and just made inert
+        inert = " ".join(value.splitlines()).replace("\\", "\\\\").replace("<", "&lt;").replace("`", "'")
+        return Markup(inert.replace("|", "\\|").replace("[", "\\["))  # noqa: S704 - of Markdown, and just made inert
     return value
+
+
+def _code(value: str) -> Markup:
+    """A line of an indented block, where Markdown reads nothing; inert as HTML all the same."""
+    return Markup(" ".join(value.splitlines()).replace("<", "&lt;"))  # noqa: S704
 
 
 def _count(value: int | None) -> str:
@@ -58,7 +63,7 @@ def _environment(**more: Any) -> jinja2.Environment:
         autoescape=True, loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, **more
     )
     made.filters.update(
-        took=story.took, spelled=story.spelled, stamp=reading.stamp, percent=_percent, count=_count, ms=_ms
+        code=_code, took=story.took, spelled=story.spelled, stamp=reading.stamp, percent=_percent, count=_count, ms=_ms
     )
     return made
 

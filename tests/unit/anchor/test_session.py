@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from ansible_collections.steady.rollback.plugins.module_utils.core.errors import
 
 ANNA = lease.Holder("anna", "ctl1", 100)
 OPENED = {"kind": "opened", "run": "r1"}
+BODY = {"id": "p1", "created": "2026-01-01", "good": True, "purpose": "pre_deploy", "environment": "prod"}
+MANIFEST = {**BODY, "components": {}, "hosts": {}}
 PLAN = {"plan": {}, "run": {}, "point": {}}
 
 
@@ -110,20 +113,18 @@ def test_only_the_named_run_is_unlocked(store: Store) -> None:
 
 
 def test_restore_points_are_found_by_look(store: Store) -> None:
-    body = {"id": "p1", "created": "2026-01-01", "good": True, "purpose": "pre_deploy", "environment": "prod"}
-    store.write_point("p1", point.pack(body))
-    assert session.look(store, "", "latest")["point"] == body
+    store.write_point("p1", point.pack(MANIFEST))
+    assert session.look(store, "", "latest")["point"] == MANIFEST
     with pytest.raises(TargetMissing, match="There is no restore point p2 for prod"):
         session.look(store, "", "p2")
 
 
 def test_a_changed_restore_point_is_refused_but_does_not_hide_the_others(store: Store) -> None:
-    body = {"id": "p1", "created": "2026-01-01", "good": True, "purpose": "pre_deploy", "environment": "prod"}
-    store.write_point("p1", point.pack(body))
-    store.write_point("p2", point.pack({**body, "id": "p2"}).replace(b"pre_deploy", b"pre_delete"))
+    store.write_point("p1", point.pack(MANIFEST))
+    store.write_point("p2", point.pack({**MANIFEST, "id": "p2"}).replace(b"pre_deploy", b"pre_delete"))
     look = session.look(store, "", "")
-    assert (look["points"], look["broken"]) == ([body], ["p2"])
-    assert session.look(store, "", "p1")["point"] == body
+    assert (look["points"], look["broken"]) == ([MANIFEST], ["p2"])
+    assert session.look(store, "", "p1")["point"] == MANIFEST
     for wanted in ("p2", "latest"):
         with pytest.raises(BackupUnusable, match="p2 was changed after it was written"):
             session.look(store, "", wanted)
@@ -141,3 +142,13 @@ def test_an_environment_is_a_plain_name(tmp_path: Path) -> None:
     for name in ("", "../etc", ".hidden", "a/b"):
         with pytest.raises(BadInput, match="cannot name an environment"):
             Store(str(tmp_path), name)
+
+
+def test_a_journal_of_ten_thousand_events_is_read_in_less_than_a_second(store: Store) -> None:
+    """Seconds of the processor: what else the machine does is not meant."""
+    opened(store)
+    for record in ({"kind": "intent", "n": 1}, {"kind": "done", "n": 1, "effects": {"db1": {"changed": True}}}):
+        store.append("r1", [record] * 5_000)
+    began = time.process_time()
+    assert len(store.records("r1")) == 10_001
+    assert time.process_time() - began < 1

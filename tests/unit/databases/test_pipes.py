@@ -67,3 +67,14 @@ def test_a_source_that_breaks_is_what_is_said() -> None:
 
     with pytest.raises(OSError, match="the line broke"):
         pipes.feed(python("import sys; sys.stdin.read()"), os.environ, blocks())
+
+
+def test_a_program_that_takes_too_long_is_ended() -> None:
+    sleep = python("import time; time.sleep(60)")
+    for run in (lambda: list(pipes.output(sleep, os.environ, 0.3)), lambda: pipes.run(sleep, os.environ, 0.3)):
+        with pytest.raises(CommandFailed) as error:
+            run()
+        assert error.value.code == "client-program-slow"
+        assert (
+            error.value.message == f"{os.path.basename(sys.executable)} did not end within 0.3 seconds, and was ended."
+        )
