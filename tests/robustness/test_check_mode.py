@@ -34,6 +34,7 @@ BOOKS = {
     "config-rollback": 0,
     "code-rollback": 0,
     "warm-rollback": 2,
+    "warm-full-rollback": 2,
     "full-rollback": 0,
     "emergency-rollback": 0,
     "finalize": 0,
