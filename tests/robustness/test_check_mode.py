@@ -110,7 +110,7 @@ def read_only_database(product: Product) -> Iterator[None]:
 @contextmanager
 def watched_redis(product: Product) -> Iterator[None]:
     """Nothing but the question to the workers is written into Redis, and the keys are what they were."""
-    client = redis.Redis.from_url(product.box.redis_url(0))
+    client = redis.Redis.from_url(product.box.redis_url(0, "observer"))
     write = {name.upper() for name, command in client.command().items() if "write" in command["flags"]}
     keys = {number: _keys(product, number) for number in (0, 1)}
     seen: list[str] = []
@@ -136,7 +136,7 @@ def watched_redis(product: Product) -> Iterator[None]:
 
 
 def _keys(product: Product, number: int) -> set[bytes]:
-    client = redis.Redis.from_url(product.box.redis_url(number))
+    client = redis.Redis.from_url(product.box.redis_url(number, "observer"))
     return {key for key in client.scan_iter() if ASKING not in str(key)}
 
 
