@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from conftest import Product
 
+pytestmark = pytest.mark.slow
+
 CONFIRMED = {"confirm": playbooks.ENVIRONMENT, "reason": "check"}
 # Each with the exit code of its check: a release that is kept warm is not there, and that is found.
 BOOKS = {
