@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".cache" / "check"
+CLOCKS = " ".join(f"tests/unit/{name}" for name in ("test_clock.py", "anchor", "core", "notify", "report"))
 PLUGINS = "ansible_collections.steady.rollback.plugins"
 
 
@@ -33,11 +34,12 @@ class Check:
     name: str
     command: str
     where: str = "."
+    zone: str = ""  # a time zone other than this machine's
 
     @property
     def tests(self) -> Path:
         """Where a pytest run leaves its results."""
-        return REPORTS / f"{self.group}.xml"
+        return REPORTS / f"{self.name}.xml"
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,10 @@ class Result:
     seconds: float
 
 
-def pytest(group: str, arguments: str) -> Check:
+def pytest(group: str, arguments: str, zone: str = "") -> Check:
     """A check that counts its tests."""
-    return Check(group, group, f"pytest {arguments} --junitxml={REPORTS / group}.xml")
+    name = f"{group}-{Path(zone).name.lower()}" if zone else group
+    return Check(group, name, f"pytest {arguments} --junitxml={REPORTS / name}.xml", zone=zone)
 
 
 CHECKS = [
@@ -69,6 +72,8 @@ CHECKS = [
     Check("lint", "documents", "antsibull-docs lint-collection-docs --plugin-docs ."),
     Check("lint", "generated", "python scripts/docs.py --check"),
     pytest("unit", "tests/unit -q -n 2"),
+    # Whatever speaks of time, where it is not UTC and not the same all year.
+    pytest("unit", f"{CLOCKS} -q -n 2", "America/New_York"),
     # A file stays with one worker: its services are started once.
     pytest("integration", "tests/integration -q -n 2 --dist loadfile --durations=5"),
     pytest("robustness", "tests/robustness -q -n 2 --dist loadfile --durations=5"),
@@ -107,7 +112,10 @@ def run(check: Check) -> Result:
     started = time.monotonic()
     check.tests.unlink(missing_ok=True)
     where = ROOT / check.where
-    code = subprocess.run(check.command.split(), cwd=where, check=False, stdin=subprocess.DEVNULL).returncode
+    zone = {"TZ": check.zone} if check.zone else {}
+    code = subprocess.run(
+        check.command.split(), cwd=where, env={**os.environ, **zone}, check=False, stdin=subprocess.DEVNULL
+    ).returncode
     result = Result(check, *counted(check, code), time.monotonic() - started)
     verdict = "ok" if not result.failed else f"FAILED (exit code {code})"
     print(f"=== {check.group}: {check.name}: {verdict}, {result.seconds:.0f} s", flush=True)

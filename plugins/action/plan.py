@@ -82,7 +82,7 @@ class ActionModule(controller.EngineAction):
 def _fresh(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalogue, hosts: plan.Hosts) -> Made:
     point = look["point"]
     of = plan.build(args["strategy"], args["steps"], known, hosts, canonical.digest(point))
-    name = canonical.run_id(look["now"])
+    name = canonical.run_id(look["now"], look["runs"][-1] if look["runs"] else "")
     # All rungs of a ladder are one change: what the first one kept is the state before all of them.
     after = str(args["after"])
     change = look["plan"]["run"]["change"] if after else name
@@ -103,7 +103,7 @@ def _undone(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalo
             next="ansible-playbook status.yml",
             code="already-undone",
         )
-    name = canonical.run_id(look["now"])
+    name = canonical.run_id(look["now"], look["runs"][-1] if look["runs"] else "")
     # Undoing an undo changes the same things again: what is kept bears the name of the first run.
     fresh: dict[str, Any] = {"id": name, "strategy": "undo", "reason": f"undo {run['id']}", "undoes": run["id"]}
     fresh["after"] = ""

@@ -21,7 +21,7 @@ class ActionModule(controller.EngineAction):
         blind: dict[str, dict[str, Any]] = {}
         for each in args["planned"]["preflight"]:
             component = each["component"]
-            results = controller.results(variables, component, "preflight", each["hosts"])
+            results = controller.registered(variables, component, "preflight", each["hosts"])
             for host in each["hosts"]:
                 result = results.get(host, {"failed": True})
                 if result.get("failed") or result.get("unreachable"):

@@ -59,6 +59,7 @@ class ActionModule(controller.EngineAction):
                 code="nothing-to-do",
             )
         look = self._look(target, variables)
+        refuse_behind(look["points"], look["now"])
         who = controller.holder()
         name = f"{canonical.stamp(look['now'])}-{args['purpose'].replace('_', '-')}"
         run = {"id": name, "change": name, "strategy": "capture", "reason": "", "operator": who["user"]}
@@ -92,3 +93,17 @@ class ActionModule(controller.EngineAction):
                 code="run-unfinished",
             )
         return look
+
+
+def refuse_behind(points: list[dict[str, Any]], now: float) -> None:
+    """Raise PlanRefused when a restore point of this moment would not be the latest one: the clock was set back."""
+    newest = max(points, key=lambda each: str(each["created"]), default=None)
+    if newest and canonical.utc(now) <= newest["created"]:
+        behind = canonical.duration(canonical.epoch(newest["created"]) - now)
+        raise PlanRefused(
+            f"The clock of the anchor is {behind} behind the newest restore point, {newest['id']}: "
+            "'latest' would go back to that one.",
+            hint="Set the clock right. If that point was taken while the clock was ahead, move it away.",
+            next="date -u",
+            code="clock-behind",
+        )

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ except ImportError:  # before ansible-core 2.19 text was a template unless it wa
 
 WORDS = ("reason", "run", "restore_point", "release", "confirm", "until", "take_over", "purpose")
 LONGEST = 2000  # characters
+ALIKE = 0.8  # confirmed is like confirm, release_keep is not like release
 
 
 class ActionModule(controller.EngineAction):
@@ -33,7 +35,16 @@ class ActionModule(controller.EngineAction):
 
 
 def refuse(given: Mapping[str, Any]) -> None:
-    """Raise BadInput for a word that is not plain text. ``given`` are the extra variables, not templated."""
+    """Raise BadInput for a word that is misspelt or no plain text. ``given`` are the extra variables, not templated."""
+    for name in sorted(given.keys() - set(WORDS)):
+        # Nobody would read it, and the default in its place may be another restore point.
+        for meant in difflib.get_close_matches(name, WORDS, n=1, cutoff=ALIKE):
+            raise BadInput(
+                f"{redact.line(name, 60)} is no word of a rollback: did you mean {meant}?",
+                hint="The words are " + ", ".join(WORDS) + ".",
+                next=f"-e {meant}=...",
+                code="word-unknown",
+            )
     for name in WORDS:
         value = given.get(name, "")
         if not isinstance(value, (str, int, float)):

@@ -108,13 +108,15 @@ def hosts(variables: Mapping[str, Any], components: Mapping[str, Any]) -> dict[s
 
 
 def results(variables: Mapping[str, Any], component: str, kind: str, names: list[str]) -> dict[str, dict[str, Any]]:
-    """What a verb of ``component`` registered on each of the hosts ``names``: the one result that its file keeps."""
-    found = {}
-    for name in names:
-        value = variables["hostvars"][name].get(f"__{component}_{kind}")
-        if isinstance(value, Mapping) and not value.get("skipped"):
-            found[name] = dict(value)
-    return found
+    """What a verb of ``component`` did on each of the hosts ``names``: the one result that its file keeps."""
+    found = registered(variables, component, kind, names)
+    return {name: result for name, result in found.items() if not result.get("skipped")}
+
+
+def registered(variables: Mapping[str, Any], component: str, kind: str, names: list[str]) -> dict[str, dict[str, Any]]:
+    """What a verb of ``component`` registered, also where it had nothing to do."""
+    found = {name: variables["hostvars"][name].get(f"__{component}_{kind}") for name in names}
+    return {name: dict(value) for name, value in found.items() if isinstance(value, Mapping)}
 
 
 def holder() -> dict[str, Any]:

@@ -100,6 +100,7 @@ def test_a_host_out_of_reach_is_one_finding_among_the_others(world: World) -> No
     [
         ((), "data.swap replaces data: confirm it by naming what is rolled back."),
         (("-e", "confirm=prod/data"), "Given was 'prod/data'."),
+        ((*GO, "-e", "restor_point=p1"), "restor_point is no word of a rollback: did you mean restore_point? Hint:"),
         ((*GO, "--limit", "localhost,ctl,db1"), "--limit would cut the run"),
         ((*GO, "--tags", "always"), "--tags would cut the run"),
         ((*GO, "--skip-tags", "untagged"), "--skip-tags would cut the run"),

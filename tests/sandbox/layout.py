@@ -21,7 +21,17 @@ S3_BLOCK = (0, 1, 2, 3, 4, 10, 11, 12, 13, 14)
 SINGLE_PORTS = ("postgres", "redis", "edge", "app1", "app2", "app1_standby", "app2_standby")
 BUCKET = "backups"
 # Of PostgreSQL, of Valkey, of the object store, of Django.
-USERS = ("postgres", "wabot", "rollback", "redis", "redis_rollback", "s3_rollback", "s3_finalize", "django")
+USERS = (
+    "postgres",
+    "wabot",
+    "rollback",
+    "redis",
+    "redis_rollback",
+    "redis_observer",
+    "s3_rollback",
+    "s3_finalize",
+    "django",
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class Sandbox:
         }
 
     def redis_url(self, database: int, user: str = "wabot") -> str:
-        """Database 0 is the broker, database 1 the cache. ``user`` is the product or ``rollback``."""
+        """Database 0 is the broker, database 1 the cache. ``user`` is the product, ``rollback`` or ``observer``."""
         password = self.passwords["redis" if user == "wabot" else f"redis_{user}"]
         return f"redis://{user}:{password}@127.0.0.1:{self.ports['redis']}/{database}"
 

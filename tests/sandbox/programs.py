@@ -164,7 +164,9 @@ def _redis(sandbox: Sandbox) -> Path:
         "product_password": sandbox.passwords["redis"],
         "rollback_password": sandbox.passwords["redis_rollback"],
     }
-    _private(home / "users.acl", shipped("redis.acl", **passwords))
+    # Tests that watch what is written are neither of the two.
+    observer = f"user observer on >{sandbox.passwords['redis_observer']} ~* &* +@all\n"
+    _private(home / "users.acl", shipped("redis.acl", **passwords) + observer)
     _private(home / "valkey.conf", "\n".join([*lines, f"aclfile {home / 'users.acl'}"]) + "\n")
     return home / "valkey.conf"
 

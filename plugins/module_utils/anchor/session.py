@@ -53,7 +53,7 @@ def mark(
         renewed = lease.renew(store.read_lease(), run, generation, now, step=step, hold=hold, acts=acts)
         store.append(run, _timed(records, store.records(run), now))
         store.write_lease(renewed)
-    return now - renewed.since
+    return max(0.0, now - renewed.since)  # the clock may have been set back
 
 
 def close(
@@ -139,7 +139,7 @@ def _timed(
     for record in records:
         if record["kind"] == "done":
             began = canonical.epoch(intents[record["n"]]["at"])
-            placed.append({**record, "seconds": round(now - began, 3)})
+            placed.append({**record, "seconds": round(max(0.0, now - began), 3)})
         elif record["kind"] == "failed":
             # A run that was stopped between two steps names the one that it has not begun.
             placed.append({"n": under_way.get("n", 0), "step": under_way.get("step", "start"), **record})

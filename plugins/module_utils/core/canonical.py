@@ -9,6 +9,9 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
+STAMP = "r%Y%m%dt%H%M%S"
+FRACTIONS = 0x10000
+
 
 def dumps(value: Any) -> bytes:
     """``value`` as canonical JSON; raises ValueError for NaN, which has no JSON spelling."""
@@ -32,13 +35,21 @@ def epoch(text: str) -> float:
 
 def stamp(now: float) -> str:
     """A moment as part of a name, to the second: lower case, safe in file and database names, sorted by time."""
-    return datetime.fromtimestamp(now, timezone.utc).strftime("r%Y%m%dt%H%M%S")
+    return datetime.fromtimestamp(now, timezone.utc).strftime(STAMP)
 
 
-def run_id(now: float) -> str:
-    """The name of a run: its second and, as four hex digits, the fraction of it. Names sort by time."""
+def run_id(now: float, newest: str = "") -> str:
+    """The name of a run: its second and, as four hex digits, the fraction of it. Names sort by time.
+
+    When the clock was set back, the name takes the moment after ``newest``: runs are undone in their order.
+    """
     # Whole seconds only: a date rounds to microseconds, and so may name the second after.
-    return f"{stamp(int(now))}-{int(now % 1 * 0x10000):04x}"
+    name = f"{stamp(int(now))}-{int(now % 1 * FRACTIONS):04x}"
+    if name > newest:
+        return name
+    second, _, fraction = newest.partition("-")
+    began = datetime.strptime(second, STAMP).replace(tzinfo=timezone.utc).timestamp()
+    return run_id(began + (int(fraction, 16) + 1) / FRACTIONS)
 
 
 def duration(seconds: float) -> str:

@@ -50,7 +50,7 @@ def can_wait(records: Sequence[journal.Record], of: Plan) -> str:
         return "NO: whether users are kept out is not certain; resume or undo now"
     if shelter and all(step.notice == (state == DONE) for step, state in shelter):
         return "yes: users are kept out, and all that is replaced is kept"
-    return "NO: users are on a system that has not passed its checks; resume or undo now"
+    return "NO: users are in and the change is not finished; resume or undo now"
 
 
 def _pairs(of: Plan) -> dict[frozenset[str], list[Step]]:

@@ -106,7 +106,9 @@ def _layout(look: Look) -> Iterator[Check]:
         if stat.S_IMODE(about.st_mode) & stat.S_IWOTH:
             found = f"Everybody may write into {path}: what would be switched to cannot be trusted."
             yield checks.fail("layout", found, f"chmod o-w {path}", "release-layout")
-        elif about.st_uid not in (uid, 0) or not os.access(path, os.W_OK):
+        elif about.st_uid in (uid, 0) and not os.access(path, os.W_OK):
+            yield checks.fail("layout", f"{path} cannot be written.", f"findmnt -T {path}", "release-layout")
+        elif about.st_uid not in (uid, 0):
             found = f"{path} belongs to account {about.st_uid}; the releases are to belong to account {uid}."
             yield checks.fail("layout", found, f"chown -R {uid} {path}", "release-layout")
 
