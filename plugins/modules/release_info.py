@@ -38,11 +38,6 @@ options:
       - Whether a release that a rollback has left may be gone to.
     type: bool
     default: false
-  goes:
-    description:
-      - Whether the run goes to a release. Without a target there is nothing to look at.
-    type: bool
-    default: true
 """
 
 EXAMPLES = r"""
@@ -95,7 +90,7 @@ def do(call: entry.Call) -> entry.Outcome:
         return entry.Outcome(False, look.captured(site.home))
     if p["mode"] == "preflight":
         terms = {"agreed": p["agreed"], "allow_bad": p["allow_bad"]}
-        rows = look.preflight(site, p["change"], p["commit"], **terms) if p["goes"] else []
+        rows = look.preflight(site, p["change"], p["commit"], **terms)
         return entry.Outcome(False, {"rows": rows})
     try:
         found = target.find(site.home, site.mirror, p["change"], p["commit"])
@@ -113,7 +108,6 @@ MORE = {
     "mode": {"type": "str", "choices": ["live", "target", "preflight", "verify"], "default": "live"},
     "agreed": {"type": "dict", "default": {}},
     "allow_bad": {"type": "bool", "default": False},
-    "goes": {"type": "bool", "default": True},
 }
 
 
