@@ -113,6 +113,8 @@ STATES = ["opened", "marked", "closed", "unlocked", "reported"]
 def do(call: entry.Call) -> entry.Outcome:
     p = call.params
     store = Store(p["root"], p["environment"])
+    if p["state"] == "unlocked" and not call.dry_run:
+        session.unlock(store, p["run"])
     facts = {"dir": str(store.run_dir(p["run"]))}
     if call.dry_run:
         return entry.Outcome(True, facts)
@@ -130,8 +132,6 @@ def do(call: entry.Call) -> entry.Outcome:
         return entry.Outcome(True, {**facts, "records": records})
     if p["state"] == "reported":
         store.write_report(p["run"], p["files"])
-    else:
-        session.unlock(store, p["run"])
     return entry.Outcome(True, facts)
 
 

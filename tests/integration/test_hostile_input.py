@@ -173,7 +173,7 @@ INPUTS: dict[str, Callable[[str, Path], Any]] = {
     "run": lambda text, tmp: Store(str(tmp), "toy").plan(text),
     "environment": lambda text, tmp: Store(str(tmp / "anchor"), text).records("r1"),
     "change": lambda text, tmp: Kept(str(tmp), text),
-    "restore point": lambda text, _tmp: point.choose([], text, "production"),
+    "restore point": lambda text, _tmp: point.choose([], text, "production", 0.0),
     "until": lambda text, _tmp: plan_action._climbs({"ladder": text, "strategy": "code"}) and None,
     "confirm": lambda text, _tmp: plan_action._refuse_unconfirmed(
         {"ladder": "", "confirmation": "toy", "confirm": text, "mode": "run"}, [CONFIRMED]
@@ -217,7 +217,7 @@ def test_text_of_others_runs_nothing_and_shows_nothing_that_deceives(name: str, 
             screen.append(str(shown or ""))
         except RollbackError as error:
             refused += 1
-            callback._red(f"FAILED [db1] {controller.explain(error)}")
+            callback._say("red", f"FAILED [db1] {controller.explain(error)}")
         assert not deceits(screen[-1] if screen else ""), (text[:60], screen[-1][:500])
     assert not marker.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == []

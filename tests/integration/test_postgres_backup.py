@@ -260,11 +260,11 @@ from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres
 from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
 
 class Stalled(Bucket):
-    def _ask(self, what, key, **options):
+    def _ask(self, what, *words, **options):
         if what == "complete_multipart_upload":
             print("all parts are sent", flush=True)
             time.sleep(60)
-        return super()._ask(what, key, **options)
+        return super()._ask(what, *words, **options)
 
 given = json.loads(sys.stdin.read())
 backup.take(Server(**given["server"]), Stalled(given["s3"]), backup.Order(**given["order"]), dry_run=False)
