@@ -47,7 +47,7 @@ def run_id(now: float, newest: str = "") -> str:
     name = f"{stamp(int(now))}-{int(now % 1 * FRACTIONS):04x}"
     if name > newest:
         return name
-    second, _, fraction = newest.partition("-")
+    second, _dash, fraction = newest.partition("-")
     began = datetime.strptime(second, STAMP).replace(tzinfo=timezone.utc).timestamp()
     return run_id(began + (int(fraction, 16) + 1) / FRACTIONS)
 
