@@ -4,7 +4,7 @@
 
 - ``roles/*/README.md``: the table of variables, from ``meta/argument_specs.yml``, between two marker lines
 - ``docs/modules.md``: every module with its first sentence
-- ``docs/errors.md``: every error code, from the parts in ``docs/errors.d``
+- ``docs/errors.md``: the index of error codes, from the pages in ``docs/errors.d``
 
 Usage: scripts/docs.py [--check]    (--check writes nothing and fails when a file is stale)
 """
@@ -88,11 +88,15 @@ def modules_page(root: Path) -> str:
 
 
 def errors_page(root: Path) -> str:
-    """Every error code in the order of the alphabet; each room explains its own in ``docs/errors.d/<room>.md``."""
-    parts = "\n".join(path.read_text(encoding="utf-8") for path in sorted((root / "docs" / "errors.d").glob("*.md")))
-    sections = sorted(part.strip() for part in re.split(r"^## ", parts, flags=re.MULTILINE)[1:])
-    head = "# Errors\n\nEvery error carries a code. This page says what each means and what to do.\n"
-    return "\n".join([head, *(f"## {section}\n" for section in sections)])
+    """The index of error codes, in the order of the alphabet; ``docs/errors.d/<room>.md`` explains each."""
+    rows = []
+    for room in sorted((root / "docs" / "errors.d").glob("*.md")):
+        for part in re.split(r"^## ", room.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+            name, _line, text = part.partition("\n")
+            means = re.split(r"(?<=[.:;]) ", sentence(text), maxsplit=1)[0].rstrip(":;.")
+            rows.append(f'| <a id="{name}"></a>[`{name}`](errors.d/{room.name}#{name}) | {means} |')
+    head = "# Errors\n\nEvery error carries a code. Its link says what it means in full, and what to do.\n"
+    return "\n".join([head, "| code | what it means |", "|---|---|", *sorted(rows)]) + "\n"
 
 
 def pages(root: Path) -> dict[Path, str]:

@@ -18,12 +18,12 @@ LADDER = ("feature_flag", "config", "code", "full")
 
 @dataclass(frozen=True)
 class Made:
-    """A plan with what it belongs to. ``todo`` is the part that is still to do."""
+    """A plan with what it belongs to. ``remaining`` are the steps that lie ahead."""
 
     of: plan.Plan
     run: dict[str, Any]
     point: dict[str, Any]
-    todo: list[plan.Step]
+    remaining: list[plan.Step]
     continues: str = ""
 
 
@@ -58,8 +58,8 @@ class ActionModule(controller.EngineAction):
         }
         if mode != "preflight" and not self.checking:
             _refuse_locked(look, request, run["id"])
-            _refuse_unconfirmed(args, made.todo)
-        variables_check.refuse_wrong(made.todo, variables)
+            _refuse_unconfirmed(args, made.remaining)
+        variables_check.refuse_wrong(made.remaining, variables)
         self.show(screens.plan(run, of, made.point, look["now"]))
         if mode == "preflight" or self.checking:
             self.show(screens.runbook(of))
@@ -70,7 +70,7 @@ class ActionModule(controller.EngineAction):
             "point": made.point,
             "points": look["points"],
             "plan": of.to_dict(),
-            "todo": [vars(step) for step in made.todo],
+            "remaining": [vars(step) for step in made.remaining],
             "preflight": [{"component": component, "hosts": hosts[component]} for component in ready],
             "generation": look["lease"].get("generation", 0),
             "request": request,
@@ -82,7 +82,7 @@ class ActionModule(controller.EngineAction):
 def _fresh(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalogue, hosts: plan.Hosts) -> Made:
     point = look["point"]
     of = plan.build(args["strategy"], args["steps"], known, hosts, canonical.digest(point))
-    name = canonical.run_id(look["now"], look["runs"][-1] if look["runs"] else "")
+    name = _name(look)
     # All rungs of a ladder are one change: what the first one kept is the state before all of them.
     after = str(args["after"])
     change = look["plan"]["run"]["change"] if after else name
@@ -103,7 +103,7 @@ def _undone(args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Catalo
             next="ansible-playbook status.yml",
             code="already-undone",
         )
-    name = canonical.run_id(look["now"], look["runs"][-1] if look["runs"] else "")
+    name = _name(look)
     # Undoing an undo changes the same things again: what is kept bears the name of the first run.
     fresh: dict[str, Any] = {"id": name, "strategy": "undo", "reason": f"undo {run['id']}", "undoes": run["id"]}
     fresh["after"] = ""
@@ -130,6 +130,11 @@ def _resumed(_args: Mapping[str, Any], look: Mapping[str, Any], known: plan.Cata
 
 
 MAKE = {"run": _fresh, "preflight": _fresh, "resume": _resumed, "undo": _undone}
+
+
+def _name(look: Mapping[str, Any]) -> str:
+    """The name of a new run."""
+    return canonical.run_id(look["now"], look["runs"][-1] if look["runs"] else "")
 
 
 def _climbs(args: Mapping[str, Any]) -> bool:
@@ -230,9 +235,9 @@ def _refuse_locked(look: Mapping[str, Any], request: Mapping[str, Any], run: str
         lease.take(current, asked, look["now"])
 
 
-def _refuse_unconfirmed(args: Mapping[str, Any], todo: list[plan.Step]) -> None:
+def _refuse_unconfirmed(args: Mapping[str, Any], steps: list[plan.Step]) -> None:
     # A ladder asks before its first rung, not when it has climbed to the one that replaces data.
-    needs = [step.name for step in todo if step.confirm] or ([LADDER[-1]] if args["ladder"] == LADDER[-1] else [])
+    needs = [step.name for step in steps if step.confirm] or ([LADDER[-1]] if args["ladder"] == LADDER[-1] else [])
     expected, given = str(args["confirmation"]), str(args["confirm"])
     if needs and args["mode"] == "run" and given != expected:
         raise BadInput(

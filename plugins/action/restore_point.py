@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.steady.rollback.plugins.module_utils.core import canonical, point
+from ansible_collections.steady.rollback.plugins.module_utils.core import canonical, point, screens
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import PlanRefused
 from ansible_collections.steady.rollback.plugins.plugin_utils import controller
 
@@ -44,8 +44,7 @@ class ActionModule(controller.EngineAction):
         if self.checking:
             return {"changed": True, "manifest": body}
         written = self.anchor("restore_point", {**target, "manifest": body, "s3": args["s3"]}, variables)
-        state = "healthy" if body["good"] else "NOT HEALTHY: 'latest' will not choose it"
-        self.show(f"restore point {body['id']} ({', '.join(captured)}): {state}\n  {written['path']}")
+        self.show(screens.restore_point(body, captured, written["path"]))
         return {**written, "changed": True, "manifest": body}
 
     def _planned(
@@ -59,7 +58,7 @@ class ActionModule(controller.EngineAction):
                 code="nothing-to-do",
             )
         look = self._look(target, variables)
-        refuse_behind(look["points"], look["now"])
+        point.refuse_behind(look["points"], look["now"])
         who = controller.holder()
         name = f"{canonical.stamp(look['now'])}-{args['purpose'].replace('_', '-')}"
         run = {"id": name, "change": name, "strategy": "capture", "reason": "", "operator": who["user"]}
@@ -93,17 +92,3 @@ class ActionModule(controller.EngineAction):
                 code="run-unfinished",
             )
         return look
-
-
-def refuse_behind(points: list[dict[str, Any]], now: float) -> None:
-    """Raise PlanRefused when a restore point of this moment would not be the latest one: the clock was set back."""
-    newest = max(points, key=lambda each: str(each["created"]), default=None)
-    if newest and canonical.utc(now) <= newest["created"]:
-        behind = canonical.duration(canonical.epoch(newest["created"]) - now)
-        raise PlanRefused(
-            f"The clock of the anchor is {behind} behind the newest restore point, {newest['id']}: "
-            "'latest' would go back to that one.",
-            hint="Set the clock right. If that point was taken while the clock was ahead, move it away.",
-            next="date -u",
-            code="clock-behind",
-        )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.steady.rollback.plugins.module_utils import files
+from ansible_collections.steady.rollback.plugins.module_utils import files, hold
 from ansible_collections.steady.rollback.plugins.module_utils.core import effects, failpoint, plan, screens
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import PlanRefused
 from ansible_collections.steady.rollback.plugins.plugin_utils import controller, interrupt
@@ -45,7 +45,8 @@ class ActionModule(controller.EngineAction):
         run, request = planned["run"], planned["request"]
         kept = {key: planned[key] for key in ("run", "plan", "point")}
         if request["continues"] == run["id"]:
-            record = {"kind": "resumed", "n": planned["todo"][0]["n"] if planned["todo"] else 0, **request["holder"]}
+            first = planned["remaining"][0]["n"] if planned["remaining"] else 0
+            record = {"kind": "resumed", "n": first, **request["holder"]}
         else:
             point = {key: planned["point"].get(key, "") for key in ("id", "created")}
             record = {
@@ -63,11 +64,11 @@ class ActionModule(controller.EngineAction):
         self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
     ) -> dict[str, Any]:
         step = plan.Step(**args["step"])
-        todo = [plan.Step(**each) for each in planned["todo"]]
-        position = next(i for i, each in enumerate(todo) if each.n == step.n)
-        records = _done(todo[position - 1], variables) if position else []
+        remaining = [plan.Step(**each) for each in planned["remaining"]]
+        position = next(i for i, each in enumerate(remaining) if each.n == step.n)
+        records = _done(remaining[position - 1], variables) if position else []
         if position:
-            failpoint.reach(todo[position - 1].name, "after", controller.holder()["pid"])
+            failpoint.reach(remaining[position - 1].name, "after", controller.holder()["pid"])
         if interrupt.asked():
             self._stop(base, records, step, variables)
         records.append({"kind": "intent", "n": step.n, "step": step.name, "hosts": step.hosts})
@@ -76,12 +77,13 @@ class ActionModule(controller.EngineAction):
             {**base, "state": "marked", "records": records, "step": step.name, "hold": step.budget, "acts": step.acts},
             variables,
         )
-        left = sum(planned["durations"].get(each.name, each.budget) for each in todo[position:])
+        left = sum(planned["durations"].get(each.name, each.budget) for each in remaining[position:])
         self.show(screens.progress(step, len(planned["plan"]["steps"]), marked["seconds"], left))
         failpoint.reach(step.name, "before", controller.holder()["pid"])
         run = planned["run"]
-        hold = f"{run['change']} {base['generation']} {step.budget} {run['environment']}" if step.holds else ""
-        return {"changed": False, "n": step.n, "hold": hold, "failpoint": failpoint.armed_inside(step.name)}
+        claim = hold.Claim(run["environment"], run["change"], base["generation"], step.budget)
+        held = str(claim) if step.holds else ""  # the step adds its host to the name
+        return {"changed": False, "n": step.n, "hold": held, "failpoint": failpoint.armed_inside(step.name)}
 
     def _stop(
         self, base: dict[str, Any], records: list[dict[str, Any]], step: plan.Step, variables: dict[str, Any]
@@ -100,11 +102,11 @@ class ActionModule(controller.EngineAction):
     def _closed(
         self, base: dict[str, Any], planned: Mapping[str, Any], args: Mapping[str, Any], variables: dict[str, Any]
     ) -> dict[str, Any]:
-        todo = [plan.Step(**each) for each in planned["todo"]]
+        remaining = [plan.Step(**each) for each in planned["remaining"]]
         outcome = "undone" if planned["run"]["strategy"] == "undo" else "completed"
-        records = _done(todo[-1], variables) if todo else []
-        if todo:
-            failpoint.reach(todo[-1].name, "after", controller.holder()["pid"])
+        records = _done(remaining[-1], variables) if remaining else []
+        if remaining:
+            failpoint.reach(remaining[-1].name, "after", controller.holder()["pid"])
         records.append({"kind": "closed", "outcome": outcome})
         return self._end(base, records, outcome, args, variables)
 

@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import stat
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
-from .core.errors import BadInput
+from .core.errors import BadInput, RollbackError
+
+POLL = 0.02  # seconds between two looks at a lock
 
 
 def digest(data: bytes) -> str:
@@ -48,20 +53,43 @@ def write(path: Path, data: bytes, mode: int = 0o600) -> None:
     """
     refuse_link(path)
     old = path.stat() if path.exists() else None
+    replace(path, data, stat.S_IMODE(old.st_mode) if old else mode, (old.st_uid, old.st_gid) if old else None)
+
+
+def replace(path: Path, data: bytes, mode: int = 0o600, owner: tuple[int, int] | None = None) -> None:
+    """Make ``data`` the content of ``path`` by one rename, on disk when this returns. ``owner``: user and group id."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode) if old else mode)
-            if old and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(file.fileno(), old.st_uid, old.st_gid)
+            os.fchmod(file.fileno(), mode)
+            if owner and owner != (os.geteuid(), os.getegid()):
+                os.fchown(file.fileno(), *owner)
             os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
         os.unlink(name)
         raise
     sync_directory(path.parent)
+
+
+def lock(handle: int, seconds: float, busy: Callable[[], RollbackError]) -> None:
+    """Lock the open file ``handle``, for as long as it is open in any process; raises ``busy()`` after ``seconds``."""
+    until = time.monotonic() + seconds
+    while not try_lock(handle):
+        if time.monotonic() > until:
+            raise busy()
+        time.sleep(POLL)
+
+
+def try_lock(handle: int) -> bool:
+    """Whether the open file ``handle`` could be locked at once."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def remove(path: Path) -> bool:

@@ -10,7 +10,6 @@ frozen, and replaced meanwhile, acts no more.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from . import files
 from .core.errors import CommandFailed, LockHeld
 from .service import processes
 
@@ -42,9 +42,12 @@ class Claim:
     generation: int
     budget: float
 
+    def __str__(self) -> str:
+        return f"{self.change} {self.generation} {self.budget:g} {self.name}"
+
     @classmethod
     def parse(cls, text: str) -> Claim | None:
-        """``<change> <generation> <budget> <environment>/<host>`` as the engine writes it; None holds nothing."""
+        """The inverse of ``str``; nothing is held by an empty text."""
         if not text:
             return None
         change, generation, budget, name = text.split(" ", 3)
@@ -88,7 +91,7 @@ def hold(claim: Claim | None, what: str, warn: Callable[[str], None]) -> Iterato
 def _take(handle: int, path: Path, claim: Claim, warn: Callable[[str], None]) -> None:
     latest, ended = time.monotonic() + claim.budget, 0.0
     while True:
-        free, held = _try(handle), _read(handle)
+        free, held = files.try_lock(handle), _read(handle)
         if held.change == claim.change and held.generation > claim.generation:
             raise LockHeld(
                 f"This run has lost its lock: {held.what} of generation {held.generation} has acted on this host, "
@@ -112,14 +115,6 @@ def _take(handle: int, path: Path, claim: Claim, warn: Callable[[str], None]) ->
             _end(handle, held, warn)
             ended = now
         time.sleep(POLL)
-
-
-def _try(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _read(handle: int) -> Held:

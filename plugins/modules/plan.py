@@ -106,7 +106,7 @@ plan:
   description: The plan with its hash.
   returned: success
   type: dict
-todo:
+remaining:
   description: The steps that are still to do.
   returned: success
   type: list

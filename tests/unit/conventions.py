@@ -148,7 +148,7 @@ def task_files(root: Path) -> list[str]:
                 problems += [
                     f"{where}: {key}: {why}" for key, why in {**KEYWORDS, **ROLE_KEYWORDS}.items() if key in task
                 ]
-                if task.get("failed_when") is False:
+                if task.get("failed_when") is False:  # this is the rule that forbids it
                     problems.append(f"{where}: failed_when: false hides a failure")
     return problems
 

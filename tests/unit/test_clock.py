@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.steady.rollback.plugins.action.restore_point import refuse_behind
 from ansible_collections.steady.rollback.plugins.module_utils.anchor import session
 from ansible_collections.steady.rollback.plugins.module_utils.anchor.store import Store
 from ansible_collections.steady.rollback.plugins.module_utils.core import canonical, lease
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import LockHeld, PlanRefused
+from ansible_collections.steady.rollback.plugins.module_utils.core.point import refuse_behind
 from unit.action.simulation import NEW, OLD, Simulation
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0

@@ -118,6 +118,7 @@ BROKEN = [
     ("task_files", OPEN, task("  run_once: true"), "run_once: the engine"),
     ("task_files", OPEN, task("  delegate_to: localhost"), "delegate_to"),
     ("task_files", OPEN, task("  become: true"), "the play decides"),
+    # These two hide failures: the rule has to find them.
     ("task_files", OPEN, task("  ignore_errors: true"), "a failure is handled"),
     ("task_files", OPEN, task("  failed_when: false"), "hides a failure"),
     ("task_files", OPEN, HEADER + "- block:\n    - ansible.builtin.shell: ls\n", "argument lists"),
@@ -130,6 +131,7 @@ BROKEN = [
     ("library", LIBRARY, HEADER + "from ansible.module_utils import basic\n", "imports Ansible"),
     ("core", "plugins/module_utils/core/a.py", "from ..doors import Stuck\n", "imports from another room"),
     ("plays", "playbooks/open_door.yml", "- hosts: all\n", "without any_errors_fatal"),
+    # So does this one.
     ("plays", "playbooks/open_door.yml", "- tasks: [{block: [{ignore_errors: true}]}]", "a failure is handled"),
     ("shims", "playbooks/close_door.yml", "[]", "close-door.yml is missing at the root"),
     ("shims", "slam-door.yml", "[]", "there is no playbooks/slam_door.yml"),

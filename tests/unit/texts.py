@@ -60,7 +60,7 @@ def used_codes(root: Path) -> set[str]:
 
 
 def documented_codes(root: Path) -> list[str]:
-    """The headings of the parts that docs/errors.md is made from, with repetitions."""
+    """The headings of the pages that docs/errors.md leads to, with repetitions."""
     texts = [page.read_text(encoding="utf-8") for page in sorted((root / "docs" / "errors.d").glob("*.md"))]
     return [code for text in texts for code in re.findall(r"^## `?([a-z0-9-]+)`?$", text, re.MULTILINE)]
 

@@ -7,9 +7,7 @@ What cannot be written raises JournalBroken.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,22 +16,15 @@ from .. import files
 from ..core.errors import JournalBroken, LockHeld
 
 PATIENCE = 60.0  # seconds for which a critical section of another process is waited for
-POLL = 0.02
 # A symlink in the place of a file leads astray: neither lock nor journal is opened through one.
 APPENDING = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-
-
-def directory(path: Path) -> None:
-    """Create ``path`` and what is missing above it, each closed to others (``parents=True`` would not be)."""
-    for each in [*reversed(path.parents), path]:
-        each.mkdir(exist_ok=True, mode=0o700)
 
 
 @contextmanager
 def exclusive(home: Path) -> Iterator[None]:
     """Nobody else writes below ``home`` meanwhile; ends with the process, however it ends."""
     try:
-        directory(home)
+        files.private_directory(home)
         handle = os.open(home / "lock", APPENDING, 0o600)
     except OSError as error:
         raise JournalBroken(
@@ -43,46 +34,26 @@ def exclusive(home: Path) -> Iterator[None]:
             code="anchor-unwritable",
         ) from error
     try:
-        _take(handle, home)
+        # A section takes milliseconds. One that does not end is a process that was stopped, or a disk that hangs.
+        files.lock(handle, PATIENCE, lambda: _busy(home))
         yield
     finally:
         os.close(handle)
 
 
-def _take(handle: int, home: Path) -> None:
-    """A section takes milliseconds. One that does not end is a process that was stopped, or a disk that hangs."""
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise LockHeld(
-                    f"Another process has held the record in {home} for {PATIENCE:g} s.",
-                    hint="It is stopped, or its disk hangs. Nothing was changed. Let it go on or end it.",
-                    next=f"fuser -v {home / 'lock'}",
-                    code="anchor-busy",
-                ) from None
-            time.sleep(POLL)
+def _busy(home: Path) -> LockHeld:
+    return LockHeld(
+        f"Another process has held the record in {home} for {PATIENCE:g} s.",
+        hint="It is stopped, or its disk hangs. Nothing was changed. Let it go on or end it.",
+        next=f"fuser -v {home / 'lock'}",
+        code="anchor-busy",
+    )
 
 
 def replace(path: Path, data: bytes) -> None:
     """Make ``data`` the content of ``path`` by one rename; the directory is made where it is missing."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     with _said(path):
-        directory(path.parent)
-        try:
-            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(fresh, path)
-        except OSError:
-            fresh.unlink(missing_ok=True)
-            raise
-        files.sync_directory(path.parent)
+        files.replace(files.private_directory(path.parent) / path.name, data)
 
 
 def append(path: Path, length: int, data: bytes) -> None:

@@ -24,7 +24,7 @@ def in_force(store: Store, runs: Sequence[str]) -> list[str]:
     found: dict[str, None] = {}
     for run in runs:
         undone = str(store.plan(run).get("run", {}).get("undoes", ""))
-        if not _acted(store, run):
+        if not acted(store, run):
             continue
         if undone in found and journal.last(store.records(run), "closed").get("outcome") == "undone":
             for each in [undone, *(rung["run"] for rung in rungs(store, undone))]:
@@ -44,6 +44,7 @@ def durations(store: Store, runs: Sequence[str]) -> dict[str, float]:
     return {step: sum(values) / len(values) for step, values in seen.items()}
 
 
-def _acted(store: Store, run: str) -> bool:
+def acted(store: Store, run: str) -> bool:
+    """Whether a run may have changed something: it has begun a step that can be taken back."""
     begun = journal.begun_steps(store.records(run))
     return any(step["n"] in begun and step["inverse"] for step in store.plan(run).get("plan", {}).get("steps", []))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..core import journal, lease, point
 from ..core.errors import BackupUnusable, JournalBroken, RollbackError
+from . import history
 from .store import Store, plan_of
 
 LARGEST = 16 * 1024 * 1024  # bytes of a file that is copied; evidence has a way of its own
@@ -79,9 +79,9 @@ def fetch(store: Store, bucket: Bucket, names: list[str]) -> None:
                 refused[name] = error
             else:
                 store.bring(name, data)
-        if store.read_lease() is None and not any(name.startswith("runs/") for name in refused):
-            for last in _last(store):
-                store.write_lease(last)
+        complete = not any(name.startswith("runs/") for name in refused)
+        if complete and store.read_lease() is None and (last := _last(store)):
+            store.write_lease(last)
     for first in refused.values():
         raise first
 
@@ -125,25 +125,16 @@ def _refuse_broken(store: Store, name: str, data: bytes) -> None:
         )
 
 
-def _last(store: Store) -> Iterator[lease.Lease]:
+def _last(store: Store) -> lease.Lease | None:
     """The lease as the newest run left it: without it a new run could start on top of one that had stopped half way."""
     runs = store.runs()
-    for run in runs[-1:]:
-        records = store.records(run)
-        opened, closed = journal.last(records, "opened"), journal.last(records, "closed")
-        begun = journal.begun_steps(records)
-        held = closed.get("outcome", "held") == "held" and any(_acts(step) for step in _steps(store, run, begun))
-        holder = lease.Holder(str(opened.get("operator", "")), str(opened.get("host", "")), 0)
-        generation = UNCOPIED + max(
-            [record.get("generation", 1) for each in runs for record in store.records(each)], default=1
-        )
-        now, step = time.time(), str(journal.last(records, "intent").get("step", ""))
-        yield lease.Lease(run, holder, generation, "stopped" if held else "free", now, now, now, step, acted=held)
-
-
-def _steps(store: Store, run: str, begun: set[int]) -> list[Mapping[str, Any]]:
-    return [step for step in store.plan(run)["plan"]["steps"] if step["n"] in begun]
-
-
-def _acts(step: Mapping[str, Any]) -> bool:
-    return bool(step["inverse"] or step["notice"])
+    if not runs:
+        return None
+    records = store.records(runs[-1])
+    opened, closed = journal.last(records, "opened"), journal.last(records, "closed")
+    held = closed.get("outcome", "held") == "held" and history.acted(store, runs[-1])
+    holder = lease.Holder(str(opened.get("operator", "")), str(opened.get("host", "")), 0)
+    known = [record.get("generation", 1) for each in runs for record in store.records(each)]
+    now, step = time.time(), str(journal.last(records, "intent").get("step", ""))
+    generation, state = UNCOPIED + max(known, default=1), "stopped" if held else "free"
+    return lease.Lease(runs[-1], holder, generation, state, now, now, now, step, acted=held)

@@ -61,46 +61,45 @@ def unpack(data: bytes, name: str, environment: str) -> Manifest:
     if not wrong and not _taken(body):
         wrong = ["created"]
     if wrong:
-        raise BackupUnusable(
+        raise _unusable(
             f"The restore point {name} says nothing, or nothing that can be understood, of {', '.join(wrong)}.",
             hint="It was not written by restore_point.yml. Choose another restore point.",
-            next=STATUS,
             code="manifest-incomplete",
         )
     if body["id"] != name:
-        raise BackupUnusable(
+        raise _unusable(
             f"The restore point in the file {name}.json says that it is {body['id']!r}.",
             hint="The file was copied or renamed. Remove it, or give it its name back.",
-            next=STATUS,
             code="manifest-misnamed",
         )
     if body["environment"] != environment:
-        raise BackupUnusable(
+        raise _unusable(
             f"The restore point {name} belongs to {body['environment']!r}; this is {environment}.",
             hint="The file was put here by hand: remove it. Going back to it would mix two environments.",
-            next=STATUS,
             code="manifest-foreign",
         )
     return body
 
 
+def _unusable(message: str, *, hint: str, code: str) -> BackupUnusable:
+    return BackupUnusable(message, hint=hint, next=STATUS, code=code)
+
+
 def _opened(data: bytes, name: str) -> Manifest:
     """What a manifest file holds, as it was written."""
     if not data.endswith(b"\n"):
-        raise BackupUnusable(
+        raise _unusable(
             f"The restore point {name} is {'not complete: its file ends in the middle' if data else 'an empty file'}.",
             hint=ANOTHER,
-            next=STATUS,
             code="manifest-cut" if data else "manifest-empty",
         )
     try:
         envelope = json.loads(data)
         schema, sha256, body = envelope["schema"], envelope["sha256"], dict(envelope["body"])
     except (ValueError, KeyError, TypeError) as error:
-        raise BackupUnusable(
+        raise _unusable(
             f"The restore point {name} cannot be read: it is not a manifest.",
             hint=ANOTHER,
-            next=STATUS,
             code="manifest-unreadable",
         ) from error
     if schema != SCHEMA:
@@ -111,10 +110,9 @@ def _opened(data: bytes, name: str) -> Manifest:
             code="manifest-schema",
         )
     if canonical.digest(body) != sha256:
-        raise BackupUnusable(
+        raise _unusable(
             f"The restore point {name} was changed after it was written: its SHA-256 does not agree.",
             hint=f"Do not use it. {ANOTHER}",
-            next=STATUS,
             code="manifest-changed",
         )
     return body
@@ -161,6 +159,19 @@ def choose(points: list[Manifest], wanted: str, environment: str, now: float) ->
             code="point-from-future",
         )
     return newest
+
+
+def refuse_behind(points: list[Manifest], now: float) -> None:
+    """Raise PlanRefused when a restore point of this moment would not be the latest one: the clock was set back."""
+    newest = max(points, key=_taken, default=None)
+    if newest and now <= _taken(newest):
+        raise PlanRefused(
+            f"The clock of the anchor is {canonical.duration(_taken(newest) - now)} behind the newest restore point, "
+            f"{newest['id']}: 'latest' would go back to that one.",
+            hint="Set the clock right. If that point was taken while the clock was ahead, move it away.",
+            next="date -u",
+            code="clock-behind",
+        )
 
 
 def retired(points: list[Manifest], keep: int, used: set[str]) -> list[str]:

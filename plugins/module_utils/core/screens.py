@@ -34,6 +34,12 @@ def plan(run: Mapping[str, Any], of: Plan, point: Mapping[str, Any], now: float)
     return "\n".join(lines)
 
 
+def restore_point(body: Mapping[str, Any], captured: Sequence[str], path: str) -> str:
+    """What was captured, whether it counts as healthy, and where it lies."""
+    state = "healthy" if body["good"] else "NOT HEALTHY: 'latest' will not choose it"
+    return f"restore point {body['id']}: {state}\n{_field('captured', ', '.join(captured))}\n  {path}"
+
+
 def runbook(of: Plan) -> str:
     """Every step with its hosts, budget and inverse: what ``--check`` prints."""
     rows = [f"{'n':>3}  {'step':<22} {'hosts':<24} {'budget':>7}  undone by"]

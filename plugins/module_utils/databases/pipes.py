@@ -10,7 +10,6 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, cast
@@ -79,10 +78,10 @@ def _program(
     """A program that runs; raises CommandFailed afterwards when it ended badly. It ends with its caller's work."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(argv, env=environment, stderr=said, **streams)
-        late = threading.Timer(seconds, _end, [process])
+        over = threading.Event()
+        late = threading.Timer(seconds, _end, [process, over])
         late.daemon = True
         late.start()
-        end = time.monotonic() + seconds
         try:
             yield process
         except BaseException:
@@ -91,11 +90,12 @@ def _program(
         finally:
             process.wait()
             late.cancel()
-        _judge(argv, process, said, seconds if time.monotonic() >= end else 0)
+        _judge(argv, process, said, seconds if over.is_set() else 0)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], over: threading.Event) -> None:
     """PostgreSQL's programs cancel their work on the server, and end their own workers, when they are asked to end."""
+    over.set()
     process.terminate()
     try:
         process.wait(GRACE)

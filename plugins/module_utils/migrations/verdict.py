@@ -109,11 +109,11 @@ def _stuck(live: Schema, name: str, lacks: tuple[str, ...]) -> list[str]:
 
 def _with_children(live: Schema, names: list[str]) -> list[str]:
     """These and everything applied that builds on them, the last one first."""
-    wanted, todo = set[str](), list(names)
-    while todo:
-        name = todo.pop()
+    wanted, open_ends = set[str](), list(names)
+    while open_ends:
+        name = open_ends.pop()
         if name not in wanted and name in live.applied:
             wanted.add(name)
-            todo += live.steps[name]["children"] if name in live.steps else []
+            open_ends += live.steps[name]["children"] if name in live.steps else []
     # The steps are in the order in which they build on each other.
     return [name for name in reversed(list(live.steps)) if name in wanted]

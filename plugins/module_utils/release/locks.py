@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .. import files
 from ..core.errors import LockHeld
 
 
@@ -19,24 +18,16 @@ def held(path: Path, timeout: float) -> Iterator[int]:
     """Hold the lock file ``path``; the value is the descriptor that programs inherit."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
-        deadline = time.monotonic() + timeout
-        while not _taken(handle):
-            if time.monotonic() > deadline:
-                raise LockHeld(
-                    f"Another build still works below {path.parent} after {timeout:g} s.",
-                    hint="Its module may have been killed and its programs live on. Wait for them, or end them.",
-                    next=f"fuser -v {path}",
-                    code="release-build-running",
-                )
-            time.sleep(0.2)
+        files.lock(handle, timeout, lambda: _busy(path, timeout))
         yield handle
     finally:
         os.close(handle)
 
 
-def _taken(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _busy(path: Path, timeout: float) -> LockHeld:
+    return LockHeld(
+        f"Another build still works below {path.parent} after {timeout:g} s.",
+        hint="Its module may have been killed and its programs live on. Wait for them, or end them.",
+        next=f"fuser -v {path}",
+        code="release-build-running",
+    )

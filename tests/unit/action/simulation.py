@@ -177,7 +177,7 @@ class Simulation:
             (self.home / f"said-{who}").write_text(f"{error.message}\n{error.hint}\n{error.next}\n")
             return error.code
         try:
-            for step in planned["todo"]:
+            for step in planned["remaining"]:
                 marked = here(run_action).work({**base, "state": "marked", "opened": opened, "step": step}, variables)
                 if step["name"] == fail:
                     raise CommandFailed("It is stuck.")

@@ -16,7 +16,7 @@ def test_journal_lock_plan_and_manifest_are_covered_by_line_and_branch(tmp_path:
     env = {**os.environ, "COVERAGE_FILE": str(tmp_path / "data")}
     env.pop("PYTEST_XDIST_WORKER", None)
     judged = "--include=" + ",".join(f"*/module_utils/{name}.py" for name in JUDGED)
-    tests = [f"tests/unit/{name}.py" for name in [*TESTS, "anchor/test_bad_manifests"]]
+    tests = [f"tests/unit/{name}.py" for name in [*TESTS, "anchor/test_bad_manifests", "test_clock"]]
     ran = subprocess.run(
         [sys.executable, "-m", "coverage", "run", "--branch", judged, "-m", "pytest", "-q", "-p", "no:xdist", *tests],
         cwd=ROOT, env=env, capture_output=True, text=True, check=False,
