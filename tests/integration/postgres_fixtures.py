@@ -16,6 +16,7 @@ import boto3
 import psycopg
 import pytest
 from ansible_collections.steady.rollback.plugins.module_utils.databases.postgres import Server
+from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
 from botocore.config import Config
 from psycopg import sql
 from sandbox import programs
@@ -210,6 +211,15 @@ def s3_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, A
     # Its orderly end takes up to 20 seconds, and nobody reads what it would write.
     process.kill()
     process.wait()
+
+
+@pytest.fixture(name="bucket")
+def bucket_fixture(s3: dict[str, Any]) -> Iterator[Bucket]:
+    """An empty bucket."""
+    bucket = Bucket(s3)
+    yield bucket
+    for key in bucket.keys(""):
+        bucket.delete(key)
 
 
 def s3_client(s3: dict[str, Any]) -> Any:

@@ -11,18 +11,13 @@ import pytest
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import BackupUnusable, StorageFailed
 from ansible_collections.steady.rollback.plugins.module_utils.storage import objects
 from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket, Written
-from integration.postgres_fixtures import s3_client, s3_fixture  # noqa: F401
+from integration.postgres_fixtures import (  # noqa: F401
+    bucket_fixture,
+    s3_client,
+    s3_fixture,
+)
 
 MB = 1024 * 1024
-
-
-@pytest.fixture(name="bucket")
-def bucket_fixture(s3: dict[str, Any]) -> Iterator[Bucket]:
-    """The store without the line; empty afterwards."""
-    bucket = Bucket(s3)
-    yield bucket
-    for key in bucket.keys(""):
-        bucket.delete(key)
 
 
 def test_a_stream_comes_back_as_it_went_in(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

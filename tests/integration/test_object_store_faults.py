@@ -30,11 +30,10 @@ from integration.postgres_fixtures import (  # noqa: F401
     s3_client,
     s3_fixture,
 )
+from integration.restore_fixtures import PLACE, POINT, captured, order
 from integration.s3_faults import MB, Fault, Proxy
 from integration.test_postgres_role import Anchor
 
-POINT, CHANGE = "r20261125t040000-4f2a", "r20261125t050000-00ff"
-PLACE = source.Place("wabot", "production")
 PREFLIGHT, STATUS = "ansible-playbook preflight.yml", "ansible-playbook status.yml"
 BODY = {"id": "p2", "created": "2026-01-01T00:00:00.000000Z", "environment": "production", "purpose": "pre_deploy"}
 BUSY = "The store is overloaded or broken, and stayed so while it was asked again. Wait, then try again."
@@ -138,8 +137,7 @@ class World:
 
     def restored(self) -> dict[str, Any]:
         """Restore beside through the proxy."""
-        wanted = restore.Order(PLACE, CHANGE, self.facts, {})
-        return restore.prepare(self.product.server, self.bucket, wanted, dry_run=False)
+        return restore.prepare(self.product.server, self.bucket, order(self.facts), dry_run=False)
 
     def take(self, name: str) -> dict[str, Any]:
         """Take a backup through the proxy."""
@@ -154,8 +152,7 @@ def world_fixture(
 ) -> Iterator[World]:
     """All of it, with requests that are not repeated and pauses that are not waited for."""
     bucket = Bucket(s3)
-    order = backup.Order("wabot", "production", POINT, "pre_deploy")
-    facts = backup.take(product.server, bucket, order, dry_run=False)["backup"]
+    facts = captured(product, bucket)
     anchor = Store(str(tmp_path / "anchor"), "production")
     anchor.write_plan("r1", {"plan": {"steps": []}, "run": {"id": "r1"}, "point": {}})
     with anchor.exclusive():

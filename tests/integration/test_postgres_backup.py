@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from ansible_collections.steady.rollback.plugins.module_utils.databases import b
 from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket, Written
 from integration.postgres_fixtures import (  # noqa: F401
     Cluster,
+    bucket_fixture,
     cluster17_fixture,
     cluster_fixture,
     product_fixture,
@@ -37,15 +37,6 @@ from integration.postgres_fixtures import (  # noqa: F401
 ROOT = Path(__file__).parents[2]
 POINT = "r20261125t040000-4f2a"
 TABLES = {"public.conversation": 200, "public.django_migrations": 2, "public.message": 2000}
-
-
-@pytest.fixture(name="bucket")
-def bucket_fixture(s3: dict[str, Any]) -> Iterator[Bucket]:
-    """An empty bucket."""
-    bucket = Bucket(s3)
-    yield bucket
-    for key in bucket.keys(""):
-        bucket.delete(key)
 
 
 def order(database: str = "wabot", name: str = POINT, purpose: str = "pre_deploy") -> backup.Order:

@@ -20,9 +20,13 @@ from ansible_collections.steady.rollback.plugins.module_utils.core import canoni
 from ansible_collections.steady.rollback.plugins.module_utils.core.errors import RollbackError
 from ansible_collections.steady.rollback.plugins.module_utils.databases import backup, restore, source
 from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
-from integration.postgres_fixtures import Cluster, cluster_fixture, s3_fixture  # noqa: F401
+from integration.postgres_fixtures import (  # noqa: F401
+    Cluster,
+    cluster_fixture,
+    s3_fixture,
+)
+from integration.restore_fixtures import POINT, order
 
-POINT, CHANGE = "r20261125t040000-4f2a", "r20261125t050000-00ff"
 KEY = f"production/postgres/{POINT}.dump"
 ANOTHER, STATUS = "Choose another restore point.", "ansible-playbook status.yml"
 REPLACED = "It was replaced in the store. Choose another restore point."
@@ -345,25 +349,25 @@ def test_bad_artefacts(good: Artefact, table: list[str], case: Case) -> None:
     content = good.cluster.run("wabot", CONTENT)
     stored = {key: good.bucket.get(key) for key in good.bucket.keys("")}
     there = stored.get(KEY, b"")
-    order = restore.Order(source.Place("wabot", "production"), CHANGE, facts, {})
+    wanted = order(facts)
     with pytest.raises(RollbackError) as error:
-        restore.prepare(good.cluster.server, good.bucket, order, dry_run=False)
+        restore.prepare(good.cluster.server, good.bucket, wanted, dry_run=False)
     values = {**facts, "there": len(there), "sha_there": hashlib.sha256(there).hexdigest()}
     values.update(store=good.store, cluster=good.facts["system_identifier"])
     words = [text.format(**values) for text in (case.message, case.hint, case.next)]
     said = error.value
     assert [said.code, said.message, said.hint, said.next] == [case.code, *words]
-    assert refused_by_a_look(good, order) == (case.when == "before")
+    assert refused_by_a_look(good, wanted) == (case.when == "before")
     assert good.cluster.databases() == {"postgres", "wabot"}
     assert good.cluster.run("wabot", CONTENT) == content
     assert {key: good.bucket.get(key) for key in good.bucket.keys("")} == stored
     table.append(f"{case.name:45} {case.when:8} {case.code}")
 
 
-def refused_by_a_look(good: Artefact, order: restore.Order) -> bool:
+def refused_by_a_look(good: Artefact, wanted: restore.Order) -> bool:
     """Whether the looks of a preflight would have stopped the run."""
     try:
-        source.refuse(source.look(good.cluster.server, good.bucket, order.backup, order.place))
+        source.refuse(source.look(good.cluster.server, good.bucket, wanted.backup, wanted.place))
     except RollbackError:
         return True
     return False
@@ -371,7 +375,7 @@ def refused_by_a_look(good: Artefact, order: restore.Order) -> bool:
 
 def test_the_good_one_is_restored(good: Artefact) -> None:
     facts = good.put(good.body)
-    order = restore.Order(source.Place("wabot", "production"), CHANGE, facts, {})
-    done = restore.prepare(good.cluster.server, good.bucket, order, dry_run=False)
+    wanted = order(facts)
+    done = restore.prepare(good.cluster.server, good.bucket, wanted, dry_run=False)
     assert done["tables"] == facts["tables"]
     assert len(CASES) >= 25

@@ -26,16 +26,22 @@ from ansible_collections.steady.rollback.plugins.module_utils.databases import (
     preserve,
     restore,
     snapshot,
-    source,
     swap,
 )
 from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
-from integration.postgres_fixtures import Cluster, s3_fixture, start_cluster, start_server, stop, wait_for  # noqa: F401
+from integration.postgres_fixtures import (  # noqa: F401
+    Cluster,
+    bucket_fixture,
+    s3_fixture,
+    start_cluster,
+    start_server,
+    stop,
+    wait_for,
+)
+from integration.restore_fixtures import CHANGE, POINT, captured, order
 from sandbox.layout import Sandbox
 from sandbox.privileges import unprivileged
 
-POINT, CHANGE = "r20261125t040000-4f2a", "r20261125t050000-00ff"
-PLACE = source.Place("wabot", "production")
 GOOD, BAD = names.good("wabot", CHANGE), names.bad("wabot", CHANGE)
 CONTENT = "SELECT count(*), sum(hashtextextended(m::text, 0)::numeric) FROM message m"
 WORN = "SELECT datacl::text, datconnlimit, pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'wabot'"
@@ -78,25 +84,6 @@ def fresh_fixture(own: Own) -> Iterator[Own]:
     own.cluster.drop_all()
 
 
-@pytest.fixture(name="bucket")
-def bucket_fixture(s3: dict[str, Any]) -> Iterator[Bucket]:
-    """An empty bucket."""
-    bucket = Bucket(s3)
-    yield bucket
-    for key in bucket.keys(""):
-        bucket.delete(key)
-
-
-def capture(own: Own, bucket: Bucket) -> dict[str, Any]:
-    order = backup.Order("wabot", "production", POINT, "pre_deploy")
-    facts: dict[str, Any] = backup.take(own.cluster.server, bucket, order, dry_run=False)["backup"]
-    return facts
-
-
-def order(facts: dict[str, Any]) -> restore.Order:
-    return restore.Order(PLACE, CHANGE, facts, {})
-
-
 def prepare(own: Own, bucket: Bucket, facts: dict[str, Any]) -> dict[str, Any]:
     return restore.prepare(own.cluster.server, bucket, order(facts), dry_run=False)
 
@@ -127,7 +114,7 @@ def test_a_disk_that_fills_up_during_a_restore(own: Own, bucket: Bucket, s3: dic
     run("postgres", "ALTER DATABASE wabot SET TABLESPACE small")
     noise = "CREATE TABLE noise AS SELECT n, repeat(md5(n::text), 60) AS bytes FROM generate_series(1, 9000) n"
     run("wabot", "SET ROLE wabot", noise)
-    facts = capture(own, bucket)
+    facts = captured(own.cluster, bucket)
     content = run("wabot", CONTENT)
     seen = preflight.look(own.cluster.server, s3, order(facts), preflight.Terms(), ["postgres.swap"])["rows"]
     assert [(row["found"], row["fix"]) for row in seen if row["level"] == "fail"] == [
@@ -161,7 +148,7 @@ def test_a_disk_that_fills_up_during_a_restore(own: Own, bucket: Bucket, s3: dic
 
 def test_a_standby(fresh: Own, bucket: Bucket, s3: dict[str, Any], tmp_path: Path) -> None:
     """It is refused; one that follows its primary hinders nothing; one that was promoted knows the way back."""
-    run, facts = fresh.cluster.run, capture(fresh, bucket)
+    run, facts = fresh.cluster.run, captured(fresh.cluster, bucket)
     run("wabot", DAMAGE)
     copy = Cluster(tmp_path / "data", Sandbox.create(tmp_path / "ports").ports["postgres"], fresh.cluster.tools)
     argv = [str(copy.tools / "pg_basebackup"), "--pgdata", str(copy.directory), "--write-recovery-conf"]
@@ -284,7 +271,7 @@ def swapped_back(own: Own, bucket: Bucket, facts: dict[str, Any]) -> Any:
 
 LIVE = {"postgres", "wabot"}
 VERBS = [
-    Verb("capture", nothing, lambda own, bucket, _: capture(own, bucket), LIVE, None, 3),
+    Verb("capture", nothing, lambda own, bucket, _: captured(own.cluster, bucket), LIVE, None, 3),
     Verb("copy", nothing, kept, {*LIVE, names.snapshot("wabot", POINT)}, None, 4),
     Verb("prepare", nothing, prepare, {*LIVE, GOOD}, None, 6),
     Verb("swap", prepare, lambda own, *_: forth(own), {*LIVE, BAD}, lambda own, *_: back(own), 3),
@@ -302,7 +289,7 @@ def world(own: Own) -> tuple[Any, ...]:
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: str(verb.name))
 def test_stopped_at_any_point(fresh: Own, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, verb: Verb) -> None:
     """Every other time it is up again at once; the verb is run again, or taken back where it can be."""
-    facts = capture(fresh, bucket)
+    facts = captured(fresh.cluster, bucket)
     fresh.cluster.run("wabot", DAMAGE)
     verb.before(fresh, bucket, facts)
     start, before = world(fresh), fresh.cluster.databases()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -14,7 +13,13 @@ import pytest
 from ansible_collections.steady.rollback.plugins.module_utils.core import canonical
 from ansible_collections.steady.rollback.plugins.module_utils.databases import backup, finalize, names, swap
 from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
-from integration.postgres_fixtures import Cluster, cluster_fixture, product_fixture, s3_client, s3_fixture  # noqa: F401
+from integration.postgres_fixtures import (  # noqa: F401
+    Cluster,
+    bucket_fixture,
+    cluster_fixture,
+    product_fixture,
+    s3_fixture,
+)
 
 DAY = 24 * 3600
 NOW = time.time()
@@ -26,14 +31,6 @@ def name_at(age: float) -> str:
 
 
 OLD, YOUNG = name_at(9 * DAY), name_at(60)
-
-
-@pytest.fixture(name="bucket")
-def bucket_fixture(s3: dict[str, Any]) -> Iterator[Bucket]:
-    bucket = Bucket(s3)
-    yield bucket
-    for key in bucket.keys(""):
-        bucket.delete(key)
 
 
 def finalized(cluster: Cluster, store: Bucket | None, **more: Any) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from ansible_collections.steady.rollback.plugins.module_utils.databases import (
     preflight,
     restore,
     snapshot,
-    source,
 )
 from ansible_collections.steady.rollback.plugins.module_utils.storage.objects import Bucket
 from integration.postgres_fixtures import (  # noqa: F401
@@ -26,10 +25,9 @@ from integration.postgres_fixtures import (  # noqa: F401
     s3_client,
     s3_fixture,
 )
+from integration.restore_fixtures import CHANGE, POINT, order
 
-POINT, CHANGE = "r20261125t040000-4f2a", "r20261125t050000-00ff"
 SWAP = ["prepare", "postgres.swap"]
-PLACE = source.Place("wabot", "production")
 
 
 @pytest.fixture(name="facts")
@@ -41,10 +39,6 @@ def facts_fixture(product: Cluster, s3: dict[str, Any]) -> Iterator[dict[str, An
     ]
     for key in bucket.keys(""):
         bucket.delete(key)
-
-
-def order(facts: dict[str, Any], **more: Any) -> restore.Order:
-    return restore.Order(**{"place": PLACE, "change": CHANGE, "backup": facts, "snapshot": {}, **more})
 
 
 def terms(cluster: Cluster, **more: Any) -> preflight.Terms:
