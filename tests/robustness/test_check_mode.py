@@ -36,9 +36,9 @@ BOOKS = {
     "config-rollback": 0,
     "code-rollback": 0,
     "warm-rollback": 2,
-    "warm-full-rollback": 2,
     "full-rollback": 0,
     "emergency-rollback": 0,
+    "data-repair": 0,
     "finalize": 0,
     "restore-point": 0,
 }
@@ -177,7 +177,7 @@ def checked(product: Product, book: str, code: int, store: str, home: Path, read
         command = [*space, "sh", "-c", mount, str(product.box.directory), *command]
     done = subprocess.run(
         command, cwd=playbooks.ROOT,
-        env={**playbooks.environment(), "ANSIBLE_REMOTE_TMP": str(home), "ANSIBLE_LOCAL_TEMP": str(home)},
+        env={**playbooks.environment(product.box), "ANSIBLE_REMOTE_TMP": str(home), "ANSIBLE_LOCAL_TEMP": str(home)},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=200,
     )  # fmt: skip
     assert done.returncode == code, done.stdout
