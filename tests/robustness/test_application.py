@@ -155,7 +155,8 @@ def test_an_index_out_of_reach_stops_a_run_before_users_notice(broken: Product, 
     said = broken.play("code-rollback", 2, **CONFIRMED, **nowhere)
     shown = screen(said)
     assert shown[0] == "FAILED at [2/23] release.prepare on app2"
-    assert f"{DEAD}/simple/" in "".join(said.split()), said
+    # The address of an index may hold a token, so it is not shown.
+    assert "cause: Connection refused" in said, said
     assert shown[-10:] == [
         "  users     let in",
         "  queues    open; no jobs set aside",

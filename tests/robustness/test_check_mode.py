@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import stat
 import subprocess
 import threading
 from contextlib import contextmanager
@@ -157,7 +158,9 @@ def untouched(product: Product) -> Iterator[None]:
             below[:] = [name for name in below if name not in own]
             for name in ("", *names):
                 status = os.lstat(os.path.join(parent, name))
-                found[os.path.join(parent, name)] = (status.st_mtime_ns, status.st_ctime_ns)
+                # A file of a package is linked from the installer's cache; whoever else links it changes this time.
+                linked = status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode)
+                found[os.path.join(parent, name)] = (status.st_mtime_ns, 0 if linked else status.st_ctime_ns)
         return found
 
     before = times()
