@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,9 @@ def jobs_that_never_end(product: Product) -> Iterator[None]:
     with psycopg.connect(**product.box.postgres()) as connection:
         connection.execute("LOCK TABLE bot_referencecontext IN ACCESS EXCLUSIVE MODE")
         sandbox.manage(product.box, "worker1", "shell", "-c", JOB)
+        with psycopg.connect(**product.box.postgres(), autocommit=True) as watching:
+            while not watching.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+                time.sleep(0.1)
         yield
         connection.rollback()
 

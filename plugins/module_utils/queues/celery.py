@@ -63,7 +63,7 @@ def resume(app: CeleryApp, change: str, dry_run: bool) -> dict[str, Any]:
 
 
 def drain(app: CeleryApp, timeout: float, stable: float, on_timeout: str) -> dict[str, Any]:
-    """Wait until paused workers hold no job, and that for ``stable`` seconds. ``on_timeout``: fail or go_on."""
+    """Wait ``timeout`` seconds until paused workers hold no job, and ``stable`` more. ``on_timeout``: fail or go_on."""
     start, idle_since = time.monotonic(), 0.0
     while True:
         state = app.ask("busy", patience=app.patience)
@@ -77,20 +77,22 @@ def drain(app: CeleryApp, timeout: float, stable: float, on_timeout: str) -> dic
             )
         silent = state["listening"] - len(state["workers"])
         facts = {"workers": sorted(state["workers"]), "silent": silent, "running": state["jobs"]}
-        if state["jobs"] or silent > 0:
+        held = bool(state["jobs"]) or silent > 0
+        if held:
             idle_since = 0.0
         else:
             idle_since = idle_since or now
             if now - idle_since >= stable or not state["listening"]:
                 unacked = app.ask("describe")["unacked"]
                 return {"drained": True, "waited": round(now - start, 1), "unacked": unacked, **facts}
-        if now - start >= timeout:
+        # Workers that are idle are looked at until that is certain, also beyond the time.
+        if held and now - start >= timeout:
             if on_timeout == "go_on":
                 return {"drained": False, "waited": round(now - start, 1), **facts}
-            held = [f"{j['task']} [{j['id']}] on {j['worker']}, {j['state']} for {j['age']} s" for j in state["jobs"]]
-            held += [f"{silent} silent worker(s)"] if silent > 0 else []
+            names = [f"{j['task']} [{j['id']}] on {j['worker']}, {j['state']} for {j['age']} s" for j in state["jobs"]]
+            names += [f"{silent} silent worker(s)"] if silent > 0 else []
             raise DrainTimeout(
-                f"After {timeout:g} s workers still hold: {'; '.join(held)}.",
+                f"After {timeout:g} s workers still hold: {'; '.join(names)}.",
                 hint="Wait longer (queue_drain_timeout), or go on without these jobs (queue_drain_on_timeout=go_on): "
                 "a job that is cut off is put back in its queue when its task has acks_late, else it is lost.",
                 next="ansible-playbook resume.yml",
