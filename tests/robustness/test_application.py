@@ -88,15 +88,20 @@ def changed(path: Path, old: str, new: str) -> Iterator[None]:
 
 @contextmanager
 def jobs_that_never_end(product: Product) -> Iterator[None]:
-    """A worker has a job that waits for a lock in the database."""
-    with psycopg.connect(**product.box.postgres()) as connection:
+    """A worker has a job that waits for a lock in the database, and no limit of the server's ends it."""
+    with (
+        psycopg.connect(**product.box.postgres()) as connection,
+        psycopg.connect(**product.box.postgres(), autocommit=True) as beside,
+    ):
+        beside.execute("ALTER ROLE wabot IN DATABASE wabot SET statement_timeout = 0")
+        beside.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'wabot'")
         connection.execute("LOCK TABLE bot_referencecontext IN ACCESS EXCLUSIVE MODE")
         sandbox.manage(product.box, "worker1", "shell", "-c", JOB)
-        with psycopg.connect(**product.box.postgres(), autocommit=True) as watching:
-            while not watching.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
-                time.sleep(0.1)
+        while not beside.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+            time.sleep(0.1)
         yield
         connection.rollback()
+        beside.execute("ALTER ROLE wabot IN DATABASE wabot RESET statement_timeout")
 
 
 @contextmanager
