@@ -225,7 +225,7 @@ def test_nothing_is_written_for_any_strategy(said: dict[str, str]) -> None:
 def test_without_the_right_to_write_the_list_is_the_same_and_what_lacks_is_told(said: dict[str, str]) -> None:
     without = said["without rights"]
     assert listed(without) == listed(said["full-rollback"]) != []
-    failed = [line for line in re.sub(r"\n {6}(?!mend)", " ", without).splitlines() if line.startswith("FAIL")]
+    failed = [line for line in re.sub(r"\n {6}(?!mend)", " ", without).splitlines() if line.startswith("FAIL ")]
     assert failed
     assert [line for line in failed if "cannot be written" not in line] == []
 

@@ -204,4 +204,7 @@ def _field(name: str, text: str, most: int = 12) -> str:
 
 def _wrap(text: str, indent: str, most: int = 12) -> str:
     clean = "".join(char if char.isprintable() else "?" for char in text)
-    return "\n".join(textwrap.wrap(clean, WIDTH, subsequent_indent=indent, max_lines=most, placeholder=" ..."))
+    # An id or a command that is broken at its hyphens cannot be copied.
+    fold = textwrap.TextWrapper(WIDTH, subsequent_indent=indent, max_lines=most, placeholder=" ...")
+    fold.break_on_hyphens = False
+    return "\n".join(fold.wrap(clean))
