@@ -33,6 +33,11 @@ pytestmark = pytest.mark.slow
 
 CONFIRMED = {"confirm": playbooks.ENVIRONMENT, "reason": "errors"}
 JOB = "from apps.bot.tasks import expire_reference_contexts as job; job.delay()"
+# The job deletes it in the end.
+OLD_ROW = """
+INSERT INTO bot_referencecontext (conversation_id, items, created_at)
+SELECT id, '[]', now() - interval '30 days' FROM messaging_conversation LIMIT 1
+"""
 DEAD = "http://127.0.0.1:1"
 WAYS = [
     "  resume    ansible-playbook resume.yml",
@@ -88,14 +93,15 @@ def changed(path: Path, old: str, new: str) -> Iterator[None]:
 
 @contextmanager
 def jobs_that_never_end(product: Product) -> Iterator[None]:
-    """A worker has a job that waits for a lock in the database, and no limit of the server's ends it."""
+    """A worker has a job that waits for a row that somebody holds, and no limit of the server's ends it."""
     with (
         psycopg.connect(**product.box.postgres()) as connection,
         psycopg.connect(**product.box.postgres(), autocommit=True) as beside,
     ):
         beside.execute("ALTER ROLE wabot IN DATABASE wabot SET statement_timeout = 0")
         beside.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'wabot'")
-        connection.execute("LOCK TABLE bot_referencecontext IN ACCESS EXCLUSIVE MODE")
+        beside.execute(OLD_ROW)
+        connection.execute("SELECT FROM bot_referencecontext WHERE created_at < now() - interval '7 days' FOR UPDATE")
         sandbox.manage(product.box, "worker1", "shell", "-c", JOB)
         while not beside.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
             time.sleep(0.1)
