@@ -21,7 +21,7 @@ import psycopg
 import pytest
 import sandbox
 import yaml
-from sandbox import playbooks
+from sandbox import playbooks, supervisor_rpc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -234,6 +234,7 @@ def test_one_run_survives_one_fault_after_the_other(broken: Product) -> None:
             KEPT_OUT,
             *WAYS,
         ]
+        supervisor_rpc.connect(broken.box.socket).stopProcess("app2-gunicorn")
         with old_process(ports["app2"], bad):
             said = broken.play("resume", 2, wabot_smoke_seconds=5)
         assert screen(said) == [
