@@ -49,6 +49,7 @@ KEPT_OUT = "  can wait  yes: users are kept out, and all that is replaced is kep
 # Ids, seconds and ports are other ones each time.
 MOVING = (
     (r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID"),
+    (r"\d of the newest \d", "N of the newest N"),
     (r"active for [\d.]+ s", "active for N s"),
     (r"127\.0\.0\.1:\d{2,}", "HOST"),
     (r"\b[0-9a-f]{40}\b", "COMMIT"),
@@ -239,7 +240,7 @@ def test_one_run_survives_one_fault_after_the_other(broken: Product) -> None:
             said = broken.play("resume", 2, wabot_smoke_seconds=5)
         assert screen(said) == [
             "FAILED at [14/23] gate.smoke on app2",
-            "  The gate is closed (fail): health: 3 of the newest 3 readings are bad: commit",
+            "  The gate is closed (fail): health: N of the newest N readings are bad: commit",
             "  is COMMIT, expected",
             "  COMMIT: another release is answering.",
             "  Look at the probe that is named. Traffic stays as it is until the gate passes.",
@@ -255,11 +256,12 @@ def test_one_run_survives_one_fault_after_the_other(broken: Product) -> None:
 
     with no_logins(broken):
         said = broken.play("resume", 2, wabot_smoke_seconds=5)
-    assert screen(said)[:3] == [
-        "FAILED at [14/23] gate.smoke on app1",
-        "  The gate is closed (fail): health: 2 of the newest 2 readings are bad: status",
-        "  is 'error', expected 'ok'; database is 'error: OperationalError', expected ...",
-    ]
+    shown = screen(said)
+    assert shown[0] == "FAILED at [14/23] gate.smoke on app1"
+    assert " ".join(" ".join(shown[1:4]).split()).startswith(
+        "The gate is closed (fail): health: N of the newest N readings are bad: status is 'error', expected 'ok'; "
+        "database is 'error: OperationalError', expected "
+    )
     assert broken.ask("GET", "/v1/products?tenant=bakery") == 503
 
     # Users are back, and their window holds too few readings to tell: that is not good enough.
